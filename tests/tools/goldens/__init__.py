@@ -1,0 +1,1 @@
+"""Golden data for the model tests; see tests/data/README.md for the layout."""

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Writes tests/data: tiny models of the reference and what they compute. See tests/data/README.md.
+
+Usage: make_model_goldens.py [folder ...]     without arguments: every folder
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import torch
+import transformers
+
+# Folder → module of the package goldens; `make()` returns the finished folder. The last ones read the first ones' models.
+FOLDERS = {
+    "bert": "bert",
+    "gpt2": "gpt2",
+    "llama": "decoders",
+    "mistral": "decoders",
+    "qwen2": "decoders",
+    "qwen3": "decoders",
+    "t5": "t5",
+    "vit": "vit",
+    "generation": "generation",
+    "gguf": "gguf_files",
+}
+
+
+def make(name):
+    from goldens import loading, names
+
+    module = importlib.import_module(f"goldens.{FOLDERS[name]}")
+    folder = getattr(module, f"make_{name}", None) or module.make
+    folder = folder()
+    if folder is not None:
+        names.write(folder)
+        loading.write(folder)
+        folder.finish()
+
+
+def main():
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    for name in sys.argv[1:] or FOLDERS:
+        print(name, flush=True)
+        make(name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace transformers {
+
+/// A file mapped read-only and privately; shared by everything that views it. Throws FileNotFoundError, OSError.
+class MappedFile {
+ public:
+  [[nodiscard]] static std::shared_ptr<const MappedFile> open(const std::filesystem::path& file);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  MappedFile() = default;
+  std::filesystem::path path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+/// Bytes inside a mapping (or a buffer) together with what keeps them alive.
+struct SharedBytes {
+  std::span<const std::byte> bytes = {};
+  std::shared_ptr<const void> owner = {};
+};
+
+/// The whole file as text; refuses one larger than `most_bytes`. Throws FileNotFoundError, OSError.
+[[nodiscard]] std::string read_text(const std::filesystem::path& file, int64_t most_bytes = int64_t{1} << 30);
+
+/// A file that appears whole or not at all: written beside the target under a private name, synced and renamed by
+/// `commit`; without it the destructor removes what was written. Throws OSError naming the target.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path target);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text);
+  void commit();
+
+ private:
+  std::filesystem::path target_, temporary_;
+  int descriptor_ = -1;
+};
+
+void write_text_atomic(const std::filesystem::path& file, std::string_view text);
+
+/// `name` joined to `folder`; throws ValueError unless it stays inside: no separator at the start, no `..`, no NUL, no
+/// drive, no link that leads out. `what` names the origin of `name` in the error.
+[[nodiscard]] std::filesystem::path path_inside(const std::filesystem::path& folder, std::string_view name,
+                                                std::string_view what);
+
+/// The value of an environment variable, empty when unset.
+[[nodiscard]] std::string environment(const char* name);
+/// 1, ON, YES or TRUE in any case.
+[[nodiscard]] bool environment_flag(const char* name);
+
+}  // namespace transformers

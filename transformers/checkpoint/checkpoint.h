@@ -1,0 +1,67 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "transformers/base/files.h"
+#include "transformers/base/json.h"
+#include "transformers/dtypes/dtypes.h"
+
+namespace transformers {
+
+/// One tensor of a checkpoint as its file describes it. Shapes are in row-major order (outermost first), GGUF's too.
+struct CheckpointEntry {
+  std::string name = {};
+  DataType dtype = DataType::F32;
+  std::vector<int64_t> shape = {};
+  size_t file = 0;          // index into CheckpointReader::files()
+  uint64_t offset = 0;      // of the first byte in that file
+  uint64_t size_bytes = 0;
+};
+
+/// Reads one checkpoint: one file, or several under an index. Everything is validated when it is opened; data is mapped
+/// and touched only when asked for. Safe to use from several threads.
+class CheckpointReader {
+ public:
+  virtual ~CheckpointReader() = default;
+
+  /// In file order; names are unique.
+  [[nodiscard]] virtual std::span<const CheckpointEntry> entries() const = 0;
+  /// The entry called `name`, or null.
+  [[nodiscard]] virtual const CheckpointEntry* find(std::string_view name) const = 0;
+  /// The raw bytes of an entry of this reader, little-endian, mapped; `owner` keeps the mapping alive.
+  [[nodiscard]] virtual SharedBytes bytes(const CheckpointEntry& entry) const = 0;
+  [[nodiscard]] virtual std::span<const std::filesystem::path> files() const = 0;
+  /// Safetensors: the strings of `__metadata__`; GGUF: all key-value pairs; index files: their `metadata`.
+  [[nodiscard]] virtual const Json& metadata() const = 0;
+  /// The naming dialect of the keys: "transformers" or "gguf".
+  [[nodiscard]] virtual std::string_view dialect() const = 0;
+};
+
+/// Names of the format: "safetensors", "gguf".
+struct CheckpointFormat {
+  std::string_view name = {};
+  /// True when the file is of this format, judged by its first bytes (up to 16) and its name.
+  bool (*matches)(std::span<const std::byte> head, const std::filesystem::path& file) = nullptr;
+  std::unique_ptr<CheckpointReader> (*open)(const std::filesystem::path& file) = nullptr;
+};
+[[nodiscard]] std::span<const CheckpointFormat* const> checkpoint_formats();
+
+/// Opens a single weights file, or a `*.index.json` with its shards. Errors are OSErrors of one sentence that name the
+/// file and the reason: missing, empty, a Git LFS pointer, truncated, malformed, of no known format (they are listed).
+[[nodiscard]] std::unique_ptr<CheckpointReader> open_checkpoint(const std::filesystem::path& file);
+
+/// One tensor to be written; `bytes` is asked for once, in order, while writing.
+struct CheckpointWriteEntry {
+  std::string name = {};
+  DataType dtype = DataType::F32;
+  std::vector<int64_t> shape = {};
+  std::function<SharedBytes()> bytes = {};
+};
+
+}  // namespace transformers

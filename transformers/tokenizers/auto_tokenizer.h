@@ -1,0 +1,73 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "transformers/tokenizers/tokenizer.h"
+
+namespace transformers {
+
+/// A tokenizer together with what its folder says about it: special tokens by role, padding side, chat templates.
+/// The counterpart of the reference's PreTrainedTokenizerFast.
+class PreTrainedTokenizer {
+ public:
+  /// Options of a call, with the reference's names and defaults.
+  struct CallOptions {
+    bool add_special_tokens = true;
+    bool padding = false;                     // to the longest of the batch, or to max_length when that is given too
+    bool truncation = false;                  // needs max_length, or model_max_length
+    std::optional<int64_t> max_length = {};
+    std::optional<int64_t> pad_to_multiple_of = {};
+    std::optional<Side> padding_side = {};
+  };
+
+  [[nodiscard]] std::vector<int64_t> encode(std::string_view text, bool add_special_tokens = true) const;
+  [[nodiscard]] std::vector<Encoding> operator()(std::span<const std::string> texts, const CallOptions& options) const;
+  [[nodiscard]] std::string decode(std::span<const int64_t> ids, bool skip_special_tokens = false) const;
+
+  struct ChatOptions {
+    bool add_generation_prompt = false;
+    Json tools = {};                            // null or a list
+    std::optional<std::string> chat_template = {};  // a name among several, or a template's text
+    Json kwargs = Json::object();               // further variables of the template
+  };
+  /// The conversation as text. `messages`: a list of objects with `role` and `content`. Without a template: ValueError
+  /// that says so; there is no silent fallback.
+  [[nodiscard]] std::string apply_chat_template(const Json& messages, const ChatOptions& options) const;
+  [[nodiscard]] bool has_chat_template() const;
+
+  /// `role`: "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token".
+  [[nodiscard]] std::optional<std::string> special_token(std::string_view role) const;
+  [[nodiscard]] std::optional<int64_t> special_token_id(std::string_view role) const;
+
+  [[nodiscard]] const std::shared_ptr<Tokenizer>& backend() const;
+  [[nodiscard]] int64_t model_max_length() const;
+  [[nodiscard]] Side padding_side() const;
+  void set_padding_side(Side side);
+
+  /// Writes tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja, so that the
+  /// reference reads them back with the same behaviour.
+  void save_pretrained(const std::filesystem::path& folder) const;
+
+  struct State;
+  explicit PreTrainedTokenizer(std::shared_ptr<State> state);
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+struct AutoTokenizer {
+  /// A folder with tokenizer.json (or, for BERT, vocab.txt; for byte-level BPE, vocab.json and merges.txt), a GGUF file,
+  /// or a folder whose only weights are one GGUF file. Throws OSError naming the folder and the files looked for.
+  [[nodiscard]] static std::shared_ptr<PreTrainedTokenizer> from_pretrained(const std::filesystem::path& path);
+  /// From the key-value pairs of a GGUF file (`tokenizer.ggml.*`, `tokenizer.chat_template`).
+  [[nodiscard]] static std::shared_ptr<PreTrainedTokenizer> from_gguf(const Json& metadata, std::string_view where);
+};
+
+}  // namespace transformers
