@@ -92,12 +92,13 @@ std::optional<DataType> data_type_from_gguf(int64_t number) {
 }
 
 std::optional<int64_t> element_count(std::span<const int64_t> shape) {
-  if (std::any_of(shape.begin(), shape.end(), [](int64_t dim) { return dim < 0; })) return std::nullopt;
-  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
   int64_t count = 1;
-  for (const int64_t dim : shape)
-    if (__builtin_mul_overflow(count, dim, &count)) return std::nullopt;
-  return count;
+  bool is_empty = false;
+  for (const int64_t dim : shape) {
+    if (dim < 0 || __builtin_mul_overflow(count, std::max<int64_t>(dim, 1), &count)) return std::nullopt;
+    is_empty |= dim == 0;
+  }
+  return is_empty ? 0 : count;
 }
 
 std::optional<int64_t> byte_count(DataType type, std::span<const int64_t> shape) {

@@ -34,8 +34,8 @@ struct DataTypeInfo {
 [[nodiscard]] std::optional<DataType> data_type_from_safetensors(std::string_view code);
 [[nodiscard]] std::optional<DataType> data_type_from_gguf(int64_t number);
 
-/// Product of the dimensions; empty when one is negative or the product overflows int64_t. A zero anywhere gives 0,
-/// whatever the others are.
+/// Product of the dimensions; empty when one is negative or the product overflows int64_t; so
+/// does it when only a zero hides the overflow, because strides would wrap.
 [[nodiscard]] std::optional<int64_t> element_count(std::span<const int64_t> shape);
 /// Bytes of a tensor; empty on overflow, or when the last dimension does not fill whole blocks.
 [[nodiscard]] std::optional<int64_t> byte_count(DataType type, std::span<const int64_t> shape);
