@@ -14,7 +14,7 @@ from transformers import (
     BertModel,
 )
 
-from .core import Folder, Step, padding_mask, token_ids
+from .core import VOCAB, Folder, Step, padding_mask, token_ids
 from .text import BATCH, FULL, LENGTH, basics, cached, causal_lm, lm_labels, masked, padded_ids, plain
 from .text import question_answering, sequence_labels, token_classifier, with_labels
 
@@ -22,7 +22,7 @@ HIDDEN = 16
 
 
 def config(**fields):
-    return BertConfig(**{"vocab_size": 61, "hidden_size": HIDDEN, "num_hidden_layers": 2, "num_attention_heads": 4,
+    return BertConfig(**{"vocab_size": VOCAB, "hidden_size": HIDDEN, "num_hidden_layers": 2, "num_attention_heads": 4,
                          "intermediate_size": 24, "max_position_embeddings": 20, "pad_token_id": 0} | fields)
 
 

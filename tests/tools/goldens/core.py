@@ -15,6 +15,8 @@ FP32, BF16 = "float32", "bfloat16"
 TOLERANCE = {FP32: 1e-4, BF16: 2e-2}
 BOTH, EAGER = ("eager", "sdpa"), ("eager",)
 PAD, BOS, EOS = 0, 1, 2
+VOCAB = 41
+PER_TOKEN = re.compile(r"hidden_state|attentions\.|^logits|(start|end|prediction)_logits")
 
 
 def reference_versions():
@@ -29,7 +31,7 @@ def normal(label, *shape, scale=1.0):
     return torch.randn(shape, generator=generator(label)) * scale
 
 
-def token_ids(label, *shape, vocab=61, low=3):
+def token_ids(label, *shape, vocab=VOCAB, low=3):
     return torch.randint(low, vocab, shape, generator=generator(label))
 
 
@@ -43,9 +45,17 @@ def padding_mask(batch, length, side, pads=(3, 0)):
     return mask
 
 
+def on_one_line(match):
+    line = re.sub(r"\n\s*", " ", match[0])
+    return line if len(line) < 118 else match[0]
+
+
 def write_json(path, value):
+    """Short lists and objects on one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=1, allow_nan=False)
+    text = re.sub(r"\[[^\[\]{}]*\]", on_one_line, text)
+    path.write_text(re.sub(r"\{[^{}]*\}", on_one_line, text) + "\n")
 
 
 def write_tensors(path, tensors):
@@ -61,7 +71,7 @@ def scale_of(name, tensor):
     if tensor.ndim == 1:
         return 0.1
     if re.search(r"embed|wte|wpe|shared|token|position|bias", name):
-        return 0.5
+        return 0.2
     fan_in = tensor.shape[0] if re.search(r"c_(attn|proj|fc)\.weight", name) else tensor[0].numel()
     gain = 2.0 if re.search(r"query|key|q_proj|k_proj|\.q\.|\.k\.|c_attn", name) else 1.0
     if re.search(r"lm_head|classifier|score|qa_outputs|seq_relationship|out_proj", name):
@@ -75,7 +85,7 @@ def fill(model, label):
     for name, tensor in model.named_parameters():
         tensor.copy_(normal(f"{label}/{name}", *tensor.shape, scale=scale_of(name, tensor)))
         if is_norm(name):
-            tensor.add_(0.5)
+            tensor.mul_(0.5).add_(0.35)
 
 
 def flatten_output(output):
@@ -101,9 +111,7 @@ def blank_padding(name, value, inputs):
     """NaN where the query is a padding token: those values depend on the attention implementation."""
     mask = query_mask(name, inputs)
     axis = 2 if "attentions." in name else 1
-    if mask is None or mask.ndim != 2 or value.ndim <= axis or name == "pooler_output":
-        return value
-    if name == "logits" and value.ndim == 2:
+    if mask is None or mask.ndim != 2 or not PER_TOKEN.search(name) or name == "logits" and value.ndim == 2:
         return value
     length = value.shape[axis]
     keep = mask[:, -length:].bool()
@@ -155,7 +163,10 @@ class Folder:
         if config:
             arguments["config"] = cls.config_class.from_json_file(str(self.root / config))
         dtype = getattr(torch, dtype)
-        return cls.from_pretrained(self.root / model, dtype=dtype, attn_implementation=attn, **arguments).eval()
+        loaded, info = cls.from_pretrained(self.root / model, dtype=dtype, attn_implementation=attn,
+                                           output_loading_info=True, **arguments)
+        assert not info["missing_keys"] and not info["mismatched_keys"], (cls, model, info)
+        return loaded.eval()
 
     def case(self, label, cls, model, steps, config=None, dtype=FP32, attn=BOTH, construct=None):
         assert re.fullmatch(r"\w+", label) and all(c["id"] != label for c in self.cases), label
@@ -184,7 +195,7 @@ class Folder:
     def check(self, label, expected, actual, dtype):
         for step, other in zip(expected, actual, strict=True):
             for name, value in step.items():
-                assert differ(value, other[name]) < TOLERANCE[dtype], (label, name, differ(value, other[name]))
+                assert differ(value, other[name]) < 0.7 * TOLERANCE[dtype], (label, name, differ(value, other[name]))
 
     @torch.no_grad()
     def run(self, cls, model, steps, config, dtype, attn, construct):

@@ -11,7 +11,7 @@ from transformers import (
     GPT2Model,
 )
 
-from .core import BF16, EAGER, Folder, Step, normal, token_ids
+from .core import BF16, EAGER, VOCAB, Folder, Step, token_ids
 from .text import BATCH, FULL, basics, cache_steps, cached, causal_lm, lm_labels, masked, plain
 from .text import question_answering, sequence_labels, token_classifier
 
@@ -19,7 +19,7 @@ HIDDEN = 16
 
 
 def config(**fields):
-    return GPT2Config(**{"vocab_size": 61, "n_embd": HIDDEN, "n_layer": 2, "n_head": 4, "n_positions": 20,
+    return GPT2Config(**{"vocab_size": VOCAB, "n_embd": HIDDEN, "n_layer": 2, "n_head": 4, "n_positions": 20,
                          "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2} | fields)
 
 

@@ -2,21 +2,21 @@
 
 import torch
 
-from .core import BF16, BOTH, EAGER, PAD, Step, normal, padding_mask, token_ids
+from .core import BF16, BOTH, PAD, VOCAB, Step, normal, padding_mask, token_ids
 
 BATCH, LENGTH = 2, 9
 FULL = {"output_hidden_states": True, "output_attentions": True}
 
 
-def padded_ids(label, mask, vocab=61):
+def padded_ids(label, mask, vocab=VOCAB):
     return torch.where(mask.bool(), token_ids(label, *mask.shape, vocab=vocab), PAD)
 
 
-def plain(label, length=LENGTH, vocab=61):
+def plain(label, length=LENGTH, vocab=VOCAB):
     return {"input_ids": token_ids(label, BATCH, length, vocab=vocab)}
 
 
-def masked(label, side, length=LENGTH, vocab=61):
+def masked(label, side, length=LENGTH, vocab=VOCAB):
     mask = padding_mask(BATCH, length, side)
     return {"input_ids": padded_ids(label, mask, vocab), "attention_mask": mask}
 
@@ -44,7 +44,7 @@ def basics(folder, cls, model, *, hidden, name=None, attn=BOTH, config=None, con
         folder.case(label, cls, model, Step(inputs, options), config, attn=attn, construct=construct, **more)
 
 
-def cache_steps(label, sizes, side=None, vocab=61):
+def cache_steps(label, sizes, side=None, vocab=VOCAB):
     """One step per entry of sizes; with a side, the mask of everything seen so far goes along."""
     total = sum(sizes)
     mask = padding_mask(BATCH, total, "left") if side else None
@@ -76,7 +76,7 @@ def with_labels(folder, cls, model, label, labels, base=None, config=None, const
     folder.case(label, cls, model, Step((base or plain(label)) | labels), config, construct=construct)
 
 
-def lm_labels(label, vocab=61, length=LENGTH):
+def lm_labels(label, vocab=VOCAB, length=LENGTH):
     labels = token_ids(label + "/labels", BATCH, length, vocab=vocab)
     labels[0, :2] = -100
     return {"labels": labels}
@@ -122,6 +122,3 @@ def causal_lm(folder, cls, model, hidden, config=None, name=None):
     with_labels(folder, cls, model, f"{name}_labels", lm_labels(name), config=config)
     label = f"{name}_keep"
     folder.case(label, cls, model, Step(plain(label), {"logits_to_keep": 2}), config)
-
-
-__all__ = [n for n in dir() if not n.startswith("_")]
