@@ -1,0 +1,57 @@
+#include <algorithm>
+
+#include "transformers/base/error.h"
+#include "transformers/base/strings.h"
+#include "transformers/checkpoint/checkpoint.h"
+#include "transformers/checkpoint/detail/mapped_reader.h"
+#include "transformers/checkpoint/detail/sharded.h"
+#include "transformers/checkpoint/gguf.h"
+#include "transformers/checkpoint/safetensors.h"
+
+namespace transformers {
+namespace {
+
+// Alphabetical; a format is a file pair and a line here.
+constexpr const CheckpointFormat* kFormats[] = {
+    &gguf_format,
+    &safetensors_format,
+};
+
+// Weights that we know by name and cannot read, so that the error says so instead of calling them damaged.
+struct UnreadFormat {
+  std::string_view extension, name;
+};
+constexpr UnreadFormat kUnreadFormats[] = {
+    {".bin", "PyTorch pickles"},  {".ckpt", "TensorFlow 1 and PyTorch checkpoints"}, {".h5", "Keras HDF5"},
+    {".keras", "Keras archives"}, {".msgpack", "Flax msgpack"},                      {".npz", "NumPy archives"},
+    {".onnx", "ONNX"},            {".pt", "PyTorch pickles"},                        {".pth", "PyTorch pickles"},
+};
+
+std::string known_formats() {
+  std::vector<std::string_view> names;
+  for (const auto* format : kFormats) names.push_back(format->name);
+  return join(names, ", ");
+}
+
+[[noreturn]] void refuse(const std::filesystem::path& file) {
+  const auto* unread = std::find_if(std::begin(kUnreadFormats), std::end(kUnreadFormats),
+                                    [&](const UnreadFormat& row) { return file.extension() == row.extension; });
+  if (unread != std::end(kUnreadFormats))
+    throw OSError(str(file, ": reading ", unread->name, " is not in this version, which reads ", known_formats()));
+  throw OSError(str(file, ": is in no known format of weights; this version reads ", known_formats()));
+}
+
+}  // namespace
+
+std::span<const CheckpointFormat* const> checkpoint_formats() { return kFormats; }
+
+std::unique_ptr<CheckpointReader> open_checkpoint(const std::filesystem::path& file) {
+  if (file.filename().native().ends_with(".index.json")) return detail::open_sharded(file);
+  const auto mapped = detail::map_weights(file);
+  const auto head = mapped->bytes().first(std::min<size_t>(mapped->bytes().size(), 16));
+  for (const auto* format : kFormats)
+    if (format->matches(head, file)) return format->open(file);
+  refuse(file);
+}
+
+}  // namespace transformers
