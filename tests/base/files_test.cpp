@@ -1,0 +1,156 @@
+#include "transformers/base/files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "transformers/base/error.h"
+
+namespace transformers {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// A folder of its own for each test, gone afterwards.
+class Files : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = ::testing::TempDir() + "files_test_XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  fs::path write(const std::string& name, std::string_view text) {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+    return folder_ / name;
+  }
+  size_t entries() const {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(Files, AMappingSurvivesTheReplacementOfItsFile) {
+  const auto file = write("weights", "old bytes");
+  const auto mapped = MappedFile::open(file);
+  write_text_atomic(file, "new");
+  EXPECT_EQ(text_of(mapped->bytes()), "old bytes");
+  EXPECT_EQ(text_of(MappedFile::open(file)->bytes()), "new");
+  EXPECT_EQ(mapped->path(), file);
+}
+
+TEST_F(Files, AnEmptyFileMapsToNoBytes) { EXPECT_TRUE(MappedFile::open(write("empty", ""))->bytes().empty()); }
+
+// C04
+TEST_F(Files, OpeningWhatIsNoFileSaysSo) {
+  EXPECT_THROW((void)MappedFile::open(folder_ / "absent"), FileNotFoundError);
+  EXPECT_THROW((void)read_text(folder_ / "absent"), FileNotFoundError);
+  EXPECT_THROW((void)read_text(write("file", "x") / "below"), FileNotFoundError);
+  try {
+    (void)MappedFile::open(folder_);
+    FAIL() << "a folder was mapped";
+  } catch (const OSError& error) {
+    EXPECT_THAT(error.what(), HasSubstr(folder_.native()));
+    EXPECT_THAT(error.what(), HasSubstr("folder"));
+  }
+}
+
+TEST_F(Files, ANamedPipeIsRefusedAndNotWaitedFor) {
+  const auto pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW((void)MappedFile::open(pipe), OSError);
+  EXPECT_THROW((void)read_text(pipe), OSError);
+}
+
+TEST_F(Files, TextIsReadWholeUpToItsLimit) {
+  const std::string text("a\0b\n", 4);
+  const auto file = write("text", text);
+  EXPECT_EQ(read_text(file), text);
+  EXPECT_EQ(read_text(file, 4), text);
+  EXPECT_THROW((void)read_text(file, 3), OSError);
+}
+
+TEST_F(Files, AnAtomicFileAppearsWithCommitOnly) {
+  const auto target = folder_ / "target";
+  AtomicFile out(target);
+  out.write("first ");
+  out.write(std::as_bytes(std::span("second", 6)));
+  EXPECT_FALSE(fs::exists(target));
+  out.commit();
+  EXPECT_EQ(read_text(target), "first second");
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(Files, AnAbandonedAtomicFileLeavesTheOldContentAndNoRest) {
+  const auto target = write("target", "old");
+  { AtomicFile(target).write("half"); }
+  EXPECT_EQ(read_text(target), "old");
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(Files, TwoWritersOfOneTargetDoNotMix) {
+  const auto target = folder_ / "target";
+  AtomicFile a(target), b(target);
+  a.write("aaaa");
+  b.write("bb");
+  a.commit();
+  b.commit();
+  EXPECT_EQ(read_text(target), "bb");
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(Files, WritingIntoAMissingFolderNamesTheTarget) {
+  try {
+    write_text_atomic(folder_ / "absent" / "target", "x");
+    FAIL() << "a file was written into a folder that is not there";
+  } catch (const OSError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("absent/target"));
+  }
+}
+
+TEST_F(Files, NamesInsideAFolderAreJoined) {
+  EXPECT_EQ(path_inside(folder_, "a.safetensors", "index"), folder_ / "a.safetensors");
+  EXPECT_EQ(path_inside(folder_, "onnx/model.bin", "index"), folder_ / "onnx/model.bin");
+  EXPECT_EQ(path_inside(folder_, "..a", "index"), folder_ / "..a");
+}
+
+TEST_F(Files, NamesThatLeadOutOfTheFolderAreRefused) {
+  for (const std::string_view name :
+       {std::string_view(""), std::string_view("/etc/passwd"), std::string_view("../x"), std::string_view("a/../../x"),
+        std::string_view("a/.."), std::string_view("a\0b", 3), std::string_view("C:x"), std::string_view("..\\x")}) {
+    try {
+      (void)path_inside(folder_, name, "model.safetensors.index.json");
+      ADD_FAILURE() << "accepted " << name;
+    } catch (const ValueError& error) {
+      EXPECT_THAT(error.what(), ::testing::StartsWith("model.safetensors.index.json: ")) << name;
+    }
+  }
+}
+
+TEST(Environment, FlagsKnowTheUsualSpellings) {
+  for (const char* yes : {"1", "on", "YES", "True"}) {
+    ::setenv("TRANSFORMERS_TEST_FLAG", yes, 1);
+    EXPECT_TRUE(environment_flag("TRANSFORMERS_TEST_FLAG")) << yes;
+  }
+  for (const char* no : {"0", "off", "", "2"}) {
+    ::setenv("TRANSFORMERS_TEST_FLAG", no, 1);
+    EXPECT_FALSE(environment_flag("TRANSFORMERS_TEST_FLAG")) << no;
+    EXPECT_EQ(environment("TRANSFORMERS_TEST_FLAG"), no);
+  }
+  ::unsetenv("TRANSFORMERS_TEST_FLAG");
+  EXPECT_EQ(environment("TRANSFORMERS_TEST_FLAG"), "");
+}
+
+}  // namespace
+}  // namespace transformers
