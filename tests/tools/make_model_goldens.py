@@ -5,15 +5,19 @@ Usage: make_model_goldens.py [folder ...]     without arguments: every folder
 """
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+os.environ["TQDM_DISABLE"] = "1"
 
 import torch
 import transformers
 
-# Folder → module of the package goldens; `make()` returns the finished folder. The last ones read the first ones' models.
+from goldens import loading, names
+
+# Folder → module of the package goldens; its `make_<folder>` or `make` fills the folder. The last two read the others.
 FOLDERS = {
     "bert": "bert",
     "gpt2": "gpt2",
@@ -29,8 +33,6 @@ FOLDERS = {
 
 
 def make(name):
-    from goldens import loading, names
-
     module = importlib.import_module(f"goldens.{FOLDERS[name]}")
     folder = getattr(module, f"make_{name}", None) or module.make
     folder = folder()
@@ -45,6 +47,7 @@ def main():
     torch.use_deterministic_algorithms(True)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    names.write_auto_classes([f for f in FOLDERS if f not in ("generation", "gguf")])
     for name in sys.argv[1:] or FOLDERS:
         print(name, flush=True)
         make(name)

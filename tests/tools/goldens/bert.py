@@ -22,8 +22,18 @@ HIDDEN = 16
 
 
 def config(**fields):
-    return BertConfig(**{"vocab_size": VOCAB, "hidden_size": HIDDEN, "num_hidden_layers": 2, "num_attention_heads": 4,
-                         "intermediate_size": 24, "max_position_embeddings": 20, "pad_token_id": 0} | fields)
+    return BertConfig(
+        **{
+            "vocab_size": VOCAB,
+            "hidden_size": HIDDEN,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 24,
+            "max_position_embeddings": 20,
+            "pad_token_id": 0,
+        }
+        | fields
+    )
 
 
 def token_types(label):
@@ -35,14 +45,23 @@ def base_and_pretraining(folder):
     basics(folder, BertModel, model, hidden=HIDDEN)
     label = "BertModel_types"
     folder.case(label, BertModel, model, Step(masked(label, "right") | token_types(label), FULL))
-    basics(folder, BertModel, model, hidden=HIDDEN, name="BertModel_no_pooler", construct={"add_pooling_layer": False},
-           kinds=("plain", "right", "full"))
+    basics(
+        folder,
+        BertModel,
+        model,
+        hidden=HIDDEN,
+        name="BertModel_no_pooler",
+        construct={"add_pooling_layer": False},
+        kinds=("plain", "right", "full"),
+    )
     for act in ("relu", "gelu_new", "silu", "gelu_pytorch_tanh", "quick_gelu", "tanh"):
         path = folder.config(f"act_{act}", model, hidden_act=act)
         folder.case(f"BertModel_act_{act}", BertModel, model, Step(plain(act)), path)
     basics(folder, BertForPreTraining, model, hidden=HIDDEN, kinds=("plain", "right", "full", "embeds", "bf16"))
     label = "BertForPreTraining_labels"
-    with_labels(folder, BertForPreTraining, model, label, lm_labels(label) | {"next_sentence_label": torch.tensor([1, 0])})
+    with_labels(
+        folder, BertForPreTraining, model, label, lm_labels(label) | {"next_sentence_label": torch.tensor([1, 0])}
+    )
     basics(folder, BertForMaskedLM, model, hidden=HIDDEN)
     with_labels(folder, BertForMaskedLM, model, "BertForMaskedLM_labels", lm_labels("mlm"))
     basics(folder, BertForNextSentencePrediction, model, hidden=HIDDEN, kinds=("plain", "right", "full"))

@@ -163,8 +163,9 @@ class Folder:
         if config:
             arguments["config"] = cls.config_class.from_json_file(str(self.root / config))
         dtype = getattr(torch, dtype)
-        loaded, info = cls.from_pretrained(self.root / model, dtype=dtype, attn_implementation=attn,
-                                           output_loading_info=True, **arguments)
+        loaded, info = cls.from_pretrained(
+            self.root / model, dtype=dtype, attn_implementation=attn, output_loading_info=True, **arguments
+        )
         assert not info["missing_keys"] and not info["mismatched_keys"], (cls, model, info)
         return loaded.eval()
 
@@ -183,8 +184,9 @@ class Folder:
         for index, (step, outputs) in enumerate(zip(steps, expected, strict=True)):
             self.inputs |= {f"{label}/{index}/{k}": v for k, v in step.inputs.items()}
             self.outputs |= {f"{label}/{index}/{k}": v for k, v in outputs.items()}
-            entry["steps"].append({"inputs": list(step.inputs), "options": step.options, "reuse": step.reuse,
-                                   "outputs": list(outputs)})
+            entry["steps"].append(
+                {"inputs": list(step.inputs), "options": step.options, "reuse": step.reuse, "outputs": list(outputs)}
+            )
         self.cases.append(entry)
         self.register(cls, model, config, construct)
 
@@ -202,8 +204,9 @@ class Folder:
         model = self.load(cls, model, config, dtype, attn, construct)
         results, previous = [], None
         for step in steps:
-            arguments = {k: v.to(model.dtype) if v.is_floating_point() and k != "labels" else v
-                         for k, v in step.inputs.items()}
+            arguments = {
+                k: v.to(model.dtype) if v.is_floating_point() and k != "labels" else v for k, v in step.inputs.items()
+            }
             if "labels" in arguments and arguments["labels"].is_floating_point():
                 arguments["labels"] = arguments["labels"].to(model.dtype)
             if "past_key_values" in step.reuse:
@@ -220,5 +223,7 @@ class Folder:
     def finish(self, **extra):
         write_tensors(self.root / "inputs.safetensors", self.inputs)
         write_tensors(self.root / "outputs.safetensors", self.outputs)
-        write_json(self.root / "cases.json", {"reference": reference_versions(), "model_type": self.name,
-                                              "cases": self.cases} | extra)
+        write_json(
+            self.root / "cases.json",
+            {"reference": reference_versions(), "model_type": self.name, "cases": self.cases} | extra,
+        )

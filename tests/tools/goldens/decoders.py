@@ -1,6 +1,5 @@
 """Llama and its thin variants: Mistral, Qwen2, Qwen3."""
 
-import torch
 import transformers
 
 from .core import BF16, VOCAB, Folder, Step
@@ -8,9 +7,18 @@ from .text import FULL, basics, cache_steps, cached, causal_lm, masked, plain
 from .text import question_answering, sequence_labels, token_classifier
 
 HIDDEN = 16
-SMALL = {"vocab_size": VOCAB, "hidden_size": HIDDEN, "intermediate_size": 24, "num_hidden_layers": 2,
-         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 32, "pad_token_id": 0,
-         "bos_token_id": 1, "eos_token_id": 2}
+SMALL = {
+    "vocab_size": VOCAB,
+    "hidden_size": HIDDEN,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 32,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 
 
 class Family:
@@ -83,8 +91,16 @@ ROPES = {
     "longrope_long": (LONGROPE | {"original_max_position_embeddings": 7, "factor": 4.0}, {}),
     "longrope_no_factor": (LONGROPE | {"original_max_position_embeddings": 16}, {}),
     "longrope_attention_factor": (LONGROPE | {"original_max_position_embeddings": 16, "attention_factor": 1.3}, {}),
-    "llama3": ({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-                "original_max_position_embeddings": 64}, {}),
+    "llama3": (
+        {
+            "rope_type": "llama3",
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 64,
+        },
+        {},
+    ),
 }
 
 
@@ -102,7 +118,9 @@ def rope_cases(family, model):
         path = folder.config(name, model, **new_style(rope), **fields)
         family.variant(name, model, path, bf16=name in ("yarn", "llama3"))
         for key in ("rope_type", "type"):
-            path = folder.config(f"{name}_old_{key}", model, drop=("rope_parameters",), **old_style(rope, key), **fields)
+            path = folder.config(
+                f"{name}_old_{key}", model, drop=("rope_parameters",), **old_style(rope, key), **fields
+            )
         folder.case(f"LlamaForCausalLM_{name}_old", family.lm, model, Step(plain(f"{name}_old", 10)), path)
 
 
@@ -148,8 +166,14 @@ def window_cases(family, model):
     for name, first in layers.items():
         path = folder.config(name, model, drop, use_sliding_window=True, sliding_window=4, max_window_layers=first)
         family.variant(name, model, path)
-    path = folder.config("layer_types", model, use_sliding_window=True, sliding_window=4, max_window_layers=28,
-                         layer_types=["sliding_attention", "full_attention"])
+    path = folder.config(
+        "layer_types",
+        model,
+        use_sliding_window=True,
+        sliding_window=4,
+        max_window_layers=28,
+        layer_types=["sliding_attention", "full_attention"],
+    )
     family.variant("layer_types", model, path, bf16=True, full=True)
     path = folder.config("window_off", model, drop, use_sliding_window=False, sliding_window=4, max_window_layers=0)
     family.variant("window_off", model, path)

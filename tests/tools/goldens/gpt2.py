@@ -12,15 +12,26 @@ from transformers import (
 )
 
 from .core import BF16, EAGER, VOCAB, Folder, Step, token_ids
-from .text import BATCH, FULL, basics, cache_steps, cached, causal_lm, lm_labels, masked, plain
+from .text import BATCH, FULL, basics, cache_steps, cached, causal_lm, masked, plain
 from .text import question_answering, sequence_labels, token_classifier
 
 HIDDEN = 16
 
 
 def config(**fields):
-    return GPT2Config(**{"vocab_size": VOCAB, "n_embd": HIDDEN, "n_layer": 2, "n_head": 4, "n_positions": 20,
-                         "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2} | fields)
+    return GPT2Config(
+        **{
+            "vocab_size": VOCAB,
+            "n_embd": HIDDEN,
+            "n_layer": 2,
+            "n_head": 4,
+            "n_positions": 20,
+            "pad_token_id": 0,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+        }
+        | fields
+    )
 
 
 def variants(folder, model):
@@ -41,8 +52,15 @@ def variants(folder, model):
         attn = EAGER if "reorder" in name else ("eager", "sdpa")
         label = f"GPT2LMHeadModel_{name}"
         folder.case(label, GPT2LMHeadModel, model, Step(masked(label, "left")), path, attn=attn)
-    folder.case("GPT2LMHeadModel_reorder_bf16", GPT2LMHeadModel, model, Step(plain("reorder_bf16")),
-                "configs/reorder.json", dtype=BF16, attn=EAGER)
+    folder.case(
+        "GPT2LMHeadModel_reorder_bf16",
+        GPT2LMHeadModel,
+        model,
+        Step(plain("reorder_bf16")),
+        "configs/reorder.json",
+        dtype=BF16,
+        attn=EAGER,
+    )
     steps = cache_steps("reorder_cache", [6, 1, 1])
     folder.case("GPT2LMHeadModel_reorder_cache", GPT2LMHeadModel, model, steps, "configs/reorder.json", attn=EAGER)
 
@@ -74,7 +92,9 @@ def make():
     basics(folder, GPT2Model, model, hidden=HIDDEN)
     cached(folder, GPT2Model, model)
     label = "GPT2Model_types"
-    folder.case(label, GPT2Model, model, Step(plain(label) | {"token_type_ids": token_ids(label + "/types", BATCH, 9)}, FULL))
+    folder.case(
+        label, GPT2Model, model, Step(plain(label) | {"token_type_ids": token_ids(label + "/types", BATCH, 9)}, FULL)
+    )
     causal_lm(folder, GPT2LMHeadModel, model, HIDDEN)
     variants(folder, model)
     untied(folder)

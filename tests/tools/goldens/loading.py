@@ -8,23 +8,36 @@ from .core import is_norm, write_json
 
 OLD_NAMES = (("LayerNorm.weight", "LayerNorm.gamma"), ("LayerNorm.bias", "LayerNorm.beta"))
 COMMON = ("base_only", "lost", "misshaped")
+SAME_AS_LLAMA = ("mistral", "qwen2", "qwen3")
 SPECIAL = (("bert", "gamma_beta"), ("bert", "stripped"), ("bert", "module"), ("bert", "extra"), ("llama", "inv_freq"))
 
 
 def keys_report(info):
     mismatched = [[k, list(a), list(b)] for k, a, b in sorted(info["mismatched_keys"])]
-    return {"missing_keys": sorted(info["missing_keys"]), "unexpected_keys": sorted(info["unexpected_keys"]),
-            "mismatched_keys": mismatched}
+    return {
+        "missing_keys": sorted(info["missing_keys"]),
+        "unexpected_keys": sorted(info["unexpected_keys"]),
+        "mismatched_keys": mismatched,
+    }
 
 
 def report(folder, label, cls, model, ignore_mismatched_sizes=False, construct=None, config_overrides=None):
-    entry = {"id": label, "class": cls.__name__, "model": model, "ignore_mismatched_sizes": ignore_mismatched_sizes,
-             "construct": construct or {}}
+    entry = {
+        "id": label,
+        "class": cls.__name__,
+        "model": model,
+        "ignore_mismatched_sizes": ignore_mismatched_sizes,
+        "construct": construct or {},
+    }
     entry |= {"config_overrides": config_overrides} if config_overrides else {}
     try:
-        _, info = cls.from_pretrained(folder.root / model, output_loading_info=True,
-                                      ignore_mismatched_sizes=ignore_mismatched_sizes,
-                                      **(construct or {}), **(config_overrides or {}))
+        _, info = cls.from_pretrained(
+            folder.root / model,
+            output_loading_info=True,
+            ignore_mismatched_sizes=ignore_mismatched_sizes,
+            **(construct or {}),
+            **(config_overrides or {}),
+        )
         return entry | keys_report(info) | {"error": ""}
     except Exception as error:  # the kind of error is the expected value
         return entry | {"error": type(error).__name__}
@@ -35,8 +48,11 @@ def variant(folder, name, model, change):
     path = folder.root / "loading" / name
     path.mkdir(parents=True)
     shutil.copy(folder.root / model / "config.json", path)
-    save_file(change(load_file(folder.root / model / "model.safetensors")), path / "model.safetensors",
-              metadata={"format": "pt"})
+    save_file(
+        change(load_file(folder.root / model / "model.safetensors")),
+        path / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     return f"loading/{name}"
 
 
@@ -64,7 +80,7 @@ def variants(folder, base, head):
         "inv_freq": lambda t: t | {f"{prefix}rotary_emb.inv_freq": next(iter(t.values()))[:1].clone()},
     }
     for name, change in made.items():
-        if name not in COMMON and (base.config_class.model_type, name) not in SPECIAL:
+        if folder.name in SAME_AS_LLAMA or name not in COMMON and (folder.name, name) not in SPECIAL:
             continue
         path = variant(folder, name, model, change)
         for cls in dict.fromkeys((head, base)):
@@ -75,14 +91,20 @@ def variants(folder, base, head):
 
 def pairs(folder, classes):
     prefix = classes[0].__name__.split("Model")[0]
-    models = [p.name for p in sorted((folder.root / "models").iterdir()) if p.name.startswith((prefix, "tied"))]
+    models = [
+        p.name
+        for p in sorted((folder.root / "models").iterdir())
+        if p.name.startswith((prefix, "tied")) and "regression" not in p.name
+    ]
     for name in models:
         for cls in classes:
             yield report(folder, f"{name}_as_{cls.__name__}", cls, f"models/{name}")
 
 
 def other_labels(folder, classes):
-    cls = next((c for c in classes if c.__name__.endswith(("ForSequenceClassification", "ForImageClassification"))), None)
+    cls = next(
+        (c for c in classes if c.__name__.endswith(("ForSequenceClassification", "ForImageClassification"))), None
+    )
     if cls:
         model = f"models/{cls.__name__}"
         for ignore in (False, True):
@@ -93,10 +115,16 @@ def other_labels(folder, classes):
 def main_head(folder, classes):
     """The class whose file also holds the language modelling or reconstruction head."""
     names = ("ForPreTraining", "LMHeadModel", "ForCausalLM", "ForConditionalGeneration", "ForMaskedImageModeling")
-    return next(c for n in names for c in classes if c.__name__.endswith(n) and (folder.root / "models" / c.__name__).exists())
+    return next(
+        c for n in names for c in classes if c.__name__.endswith(n) and (folder.root / "models" / c.__name__).exists()
+    )
 
 
 def write(folder):
     classes = list(folder.classes)
-    cases = [*pairs(folder, classes), *variants(folder, classes[0], main_head(folder, classes)), *other_labels(folder, classes)]
+    cases = [
+        *pairs(folder, classes),
+        *variants(folder, classes[0], main_head(folder, classes)),
+        *other_labels(folder, classes),
+    ]
     write_json(folder.root / "loading.json", {"cases": cases})

@@ -3,8 +3,9 @@
 import json
 
 import torch
+import transformers
 
-from .core import write_json
+from .core import DATA, write_json
 
 VOLATILE = ("_name_or_path", "transformers_version", "_attn_implementation")
 
@@ -52,11 +53,35 @@ def write(folder):
     classes = {c.__name__: describe(folder, c, *v) for c, v in folder.classes.items()}
     write_json(folder.root / "names.json", {"classes": classes})
     config_class = next(iter(folder.classes)).config_class
-    write_json(folder.root / "config_defaults.json", {
-        "class": config_class.__name__, "model_type": config_class.model_type,
-        "attribute_map": config_class.attribute_map,
-        "keys_to_ignore_at_inference": list(getattr(config_class, "keys_to_ignore_at_inference", [])),
-        "fields": plain_dict(config_class())})
+    write_json(
+        folder.root / "config_defaults.json",
+        {
+            "class": config_class.__name__,
+            "model_type": config_class.model_type,
+            "attribute_map": config_class.attribute_map,
+            "keys_to_ignore_at_inference": list(getattr(config_class, "keys_to_ignore_at_inference", [])),
+            "fields": plain_dict(config_class()),
+        },
+    )
     paths = sorted(folder.root.glob("configs/*.json")) + sorted(folder.root.glob("models/*/config.json"))
-    write_json(folder.root / "configs.json", {str(p.relative_to(folder.root)): plain_dict(
-        config_class.from_json_file(str(p))) for p in paths})
+    write_json(
+        folder.root / "configs.json",
+        {str(p.relative_to(folder.root)): plain_dict(config_class.from_json_file(str(p))) for p in paths},
+    )
+
+
+AUTO = (
+    "AutoModel AutoModelForPreTraining AutoModelForCausalLM AutoModelForMaskedLM AutoModelForSeq2SeqLM "
+    "AutoModelForSequenceClassification AutoModelForTokenClassification AutoModelForQuestionAnswering "
+    "AutoModelForMultipleChoice AutoModelForNextSentencePrediction AutoModelForImageClassification "
+    "AutoModelForMaskedImageModeling"
+).split()
+
+
+def write_auto_classes(model_types):
+    """auto.json: the class that each Auto class stands for, by model type."""
+    table = {}
+    for auto in AUTO:
+        mapping = getattr(transformers, auto)._model_mapping._model_mapping
+        table[auto] = {t: mapping[t] for t in model_types if t in mapping}
+    write_json(DATA / "auto.json", table)

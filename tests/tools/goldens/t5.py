@@ -2,7 +2,6 @@
 
 import json
 
-import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
     T5Config,
@@ -24,9 +23,23 @@ CACHE = ["past_key_values", "encoder_outputs"]
 
 
 def config(**fields):
-    return T5Config(**{"vocab_size": VOCAB, "d_model": HIDDEN, "d_kv": 4, "d_ff": 20, "num_layers": 2, "num_heads": 4,
-                       "relative_attention_num_buckets": 8, "relative_attention_max_distance": 12, "pad_token_id": 0,
-                       "eos_token_id": EOS, "decoder_start_token_id": 0, "feed_forward_proj": "relu"} | fields)
+    return T5Config(
+        **{
+            "vocab_size": VOCAB,
+            "d_model": HIDDEN,
+            "d_kv": 4,
+            "d_ff": 20,
+            "num_layers": 2,
+            "num_heads": 4,
+            "relative_attention_num_buckets": 8,
+            "relative_attention_max_distance": 12,
+            "pad_token_id": 0,
+            "eos_token_id": EOS,
+            "decoder_start_token_id": 0,
+            "feed_forward_proj": "relu",
+        }
+        | fields
+    )
 
 
 def target(label, length=DECODED):
@@ -41,8 +54,10 @@ def masked_target(label, side):
 def pair_cases(folder, cls, model, name=None, config=None, kinds=("plain", "left", "right", "full", "embeds", "bf16")):
     """An encoder and a decoder sequence in every kind of padding."""
     name = name or cls.__name__
-    embeds = {"inputs_embeds": normal("source", BATCH, LENGTH, HIDDEN, scale=0.5),
-              "decoder_inputs_embeds": normal("target", BATCH, DECODED, HIDDEN, scale=0.5)}
+    embeds = {
+        "inputs_embeds": normal("source", BATCH, LENGTH, HIDDEN, scale=0.5),
+        "decoder_inputs_embeds": normal("target", BATCH, DECODED, HIDDEN, scale=0.5),
+    }
     table = {
         "plain": lambda k: (plain(k) | target(k), {}),
         "left": lambda k: (masked(k, "left") | masked_target(k, "left"), {}),
@@ -61,7 +76,11 @@ def pair_cases(folder, cls, model, name=None, config=None, kinds=("plain", "left
 def cache_cases(folder, cls, model, name=None, config=None):
     """The encoder runs once; the decoder goes on from its cache."""
     name = name or cls.__name__
-    for suffix, sizes, more in (("cache", [4, 1, 1], {}), ("cache_chunk", [1, 3, 2], {}), ("cache_bf16", [4, 1], {"dtype": BF16})):
+    for suffix, sizes, more in (
+        ("cache", [4, 1, 1], {}),
+        ("cache_chunk", [1, 3, 2], {}),
+        ("cache_bf16", [4, 1], {"dtype": BF16}),
+    ):
         label = f"{name}_{suffix}"
         source, ids = masked(label, "right"), token_ids(label, BATCH, sum(sizes))
         steps, start = [], 0
@@ -91,7 +110,9 @@ def untied(folder):
     root = folder.root / path
     fields = json.loads((root / "config.json").read_text())
     fields.pop("scale_decoder_outputs", None)
-    (root / "config.json").write_text(json.dumps(fields | {"tie_word_embeddings": False}, indent=2, sort_keys=True) + "\n")
+    (root / "config.json").write_text(
+        json.dumps(fields | {"tie_word_embeddings": False}, indent=2, sort_keys=True) + "\n"
+    )
     tensors = load_file(root / "model.safetensors")
     tensors["lm_head.weight"] = normal(name, VOCAB, HIDDEN, scale=0.2)
     save_file(tensors, root / "model.safetensors", metadata={"format": "pt"})
@@ -106,10 +127,18 @@ def variants(folder, model):
         folder.case(f"T5Model_act_{act}", T5Model, model, Step(plain(act) | target(act)), path)
     for act in ("gated-silu", "gated-relu"):
         label = act.replace("-", "_")
-        path = folder.config(label, "models/T5ForConditionalGeneration_v1_1", drop=("dense_act_fn", "is_gated_act"),
-                             feed_forward_proj=act)
-        folder.case(f"T5Model_{label}", T5Model, "models/T5ForConditionalGeneration_v1_1", Step(plain(act) | target(act)), path)
-    deep = folder.model("decoder_layers", T5ForConditionalGeneration, config(num_layers=1, num_decoder_layers=3, d_kv=6))
+        path = folder.config(
+            label,
+            "models/T5ForConditionalGeneration_v1_1",
+            drop=("dense_act_fn", "is_gated_act"),
+            feed_forward_proj=act,
+        )
+        folder.case(
+            f"T5Model_{label}", T5Model, "models/T5ForConditionalGeneration_v1_1", Step(plain(act) | target(act)), path
+        )
+    deep = folder.model(
+        "decoder_layers", T5ForConditionalGeneration, config(num_layers=1, num_decoder_layers=3, d_kv=6)
+    )
     pair_cases(folder, T5ForConditionalGeneration, deep, "T5ForConditionalGeneration_decoder_layers", kinds=("right",))
 
 

@@ -94,7 +94,9 @@ def sequence_labels(folder, cls, make_model, make_base=plain):
     one = make_model(f"{name}_regression", num_labels=1)
     single, multi, regression = f"{name}_labels_single", f"{name}_labels_multi", f"{name}_labels_regression"
     with_labels(folder, cls, three, single, {"labels": torch.tensor([2, 0])}, make_base(single))
-    with_labels(folder, cls, three, multi, {"labels": torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])}, make_base(multi))
+    with_labels(
+        folder, cls, three, multi, {"labels": torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])}, make_base(multi)
+    )
     with_labels(folder, cls, one, regression, {"labels": torch.tensor([0.25, -0.5])}, make_base(regression))
     config = folder.config(f"{name}_regression3", three, problem_type="regression")
     label = f"{name}_labels_regression3"

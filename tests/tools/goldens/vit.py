@@ -10,8 +10,19 @@ SIZE, PATCH = 12, 4
 
 
 def config(**fields):
-    return ViTConfig(**{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24,
-                        "image_size": SIZE, "patch_size": PATCH, "num_channels": 3, "encoder_stride": PATCH} | fields)
+    return ViTConfig(
+        **{
+            "hidden_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 24,
+            "image_size": SIZE,
+            "patch_size": PATCH,
+            "num_channels": 3,
+            "encoder_stride": PATCH,
+        }
+        | fields
+    )
 
 
 def pixels(label, height=SIZE, width=SIZE):
@@ -37,7 +48,11 @@ def image_cases(folder, cls, model, name=None, construct=None, interpolate=((20,
 
 
 def variants(folder, model):
-    for name, fields in {"relu": {"hidden_act": "relu"}, "eps": {"layer_norm_eps": 0.1}, "pooler_relu": {"pooler_act": "relu"}}.items():
+    for name, fields in {
+        "relu": {"hidden_act": "relu"},
+        "eps": {"layer_norm_eps": 0.1},
+        "pooler_relu": {"pooler_act": "relu"},
+    }.items():
         path = folder.config(name, model, **fields)
         folder.case(f"ViTModel_{name}", ViTModel, model, Step(pixels(name)), path)
     for name, fields in {"no_qkv_bias": {"qkv_bias": False}, "pooler_size": {"pooler_output_size": 10}}.items():
@@ -50,8 +65,11 @@ def classification(folder):
     model = folder.model(cls.__name__, cls, config(num_labels=3))
     one = folder.model(f"{cls.__name__}_regression", cls, config(num_labels=1))
     image_cases(folder, cls, model)
-    labels = {"single": torch.tensor([2, 0]), "multi": torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]),
-              "regression": torch.tensor([0.25, -0.5])}
+    labels = {
+        "single": torch.tensor([2, 0]),
+        "multi": torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]),
+        "regression": torch.tensor([0.25, -0.5]),
+    }
     for kind, values in labels.items():
         label = f"{cls.__name__}_labels_{kind}"
         folder.case(label, cls, one if kind == "regression" else model, Step(pixels(label) | {"labels": values}))
