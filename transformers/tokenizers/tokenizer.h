@@ -14,6 +14,12 @@
 
 namespace transformers {
 
+class Tokenizer;
+namespace detail {
+struct Pipeline;
+const Pipeline& pipeline_of(const Tokenizer& tokenizer);
+}  // namespace detail
+
 /// What encoding a text (or a pair) gives; all lists have one element per token.
 struct Encoding {
   std::vector<int64_t> ids = {};
@@ -51,6 +57,8 @@ struct PaddingOptions {
 /// decoded text equal those of the reference's `tokenizers` library.
 class Tokenizer {
  public:
+  /// A copy that can be configured on its own; it shares everything that cannot change.
+  [[nodiscard]] std::shared_ptr<Tokenizer> copy() const;
   /// From the content of tokenizer.json. An unknown component, a field of the wrong type or an id out of range:
   /// ValueError naming `where`, the component and the field.
   [[nodiscard]] static std::shared_ptr<Tokenizer> from_json(const Json& json, std::string_view where = "tokenizer.json");
@@ -61,6 +69,11 @@ class Tokenizer {
   [[nodiscard]] Encoding encode_pair(std::string_view text, std::string_view pair, bool add_special_tokens = true) const;
   /// Each text on its own, then padding as configured. Uses all cores.
   [[nodiscard]] std::vector<Encoding> encode_batch(std::span<const std::string> texts, bool add_special_tokens = true) const;
+  /// Pairs of texts on all cores, then padding as configured.
+  [[nodiscard]] std::vector<Encoding> encode_pairs(std::span<const std::pair<std::string, std::string>> pairs,
+                                                   bool add_special_tokens = true) const;
+  /// Pads to one length, as configured or as `options` say.
+  static void pad(std::vector<Encoding>& encodings, const PaddingOptions& options);
   /// Unknown ids are left out, as in the reference.
   [[nodiscard]] std::string decode(std::span<const int64_t> ids, bool skip_special_tokens = false) const;
 
@@ -69,6 +82,7 @@ class Tokenizer {
   [[nodiscard]] int64_t vocab_size(bool with_added_tokens = true) const;
   [[nodiscard]] bool is_special(int64_t id) const;
 
+  /// Truncation is checked against the special tokens that every text gets: ValueError when the stride leaves no room.
   void set_truncation(std::optional<TruncationOptions> options);
   void set_padding(std::optional<PaddingOptions> options);
   [[nodiscard]] const std::optional<TruncationOptions>& truncation() const;
@@ -78,9 +92,10 @@ class Tokenizer {
   [[nodiscard]] const Json& to_json() const;
 
   struct Impl;
+  explicit Tokenizer(std::unique_ptr<Impl> impl);
 
  private:
-  explicit Tokenizer(std::unique_ptr<Impl> impl);
+  friend const detail::Pipeline& detail::pipeline_of(const Tokenizer& tokenizer);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace transformers::detail {
+
+/// Bytes [begin, end) of the original text.
+struct Span {
+  uint32_t begin = 0, end = 0;
+  bool operator==(const Span&) const = default;
+};
+
+/// Memory of one encoding: allocations live until `reset`, which keeps the blocks.
+class Arena {
+ public:
+  [[nodiscard]] char* text(size_t size_bytes) { return static_cast<char*>(take(size_bytes, 1)); }
+  [[nodiscard]] Span* spans(size_t count) { return static_cast<Span*>(take(count * sizeof(Span), alignof(Span))); }
+  void reset();
+
+ private:
+  void* take(size_t size_bytes, size_t alignment);
+  struct Block {
+    std::unique_ptr<char[]> data = {};
+    size_t size = 0;
+  };
+  std::vector<Block> blocks_;
+  size_t block_ = 0, used_ = 0;
+};
+
+/// A normalised text and where each of its bytes comes from. A view: slicing is free; text and alignment belong to the
+/// caller's input or to an Arena.
+struct NormalizedText {
+  std::string_view text = {};
+  const Span* alignment = nullptr;  // one per byte; null: the text lies unchanged at `original.begin`
+  Span original = {};               // what this part covers
+  bool is_bytes = false;            // stands for its bytes in the byte alphabet; see `spell_bytes`
+
+  [[nodiscard]] static NormalizedText of(std::string_view original_text) {
+    return {.text = original_text, .original = {0, static_cast<uint32_t>(original_text.size())}};
+  }
+  /// The bytes of the original that byte `at` comes from: always a whole character.
+  [[nodiscard]] Span origin(size_t at) const;
+  /// The original of the bytes [begin, end); an empty range yields itself, relative to the original, as the reference.
+  [[nodiscard]] Span origin(size_t begin, size_t end) const;
+  [[nodiscard]] NormalizedText slice(size_t begin, size_t end) const;
+};
+
+/// Rewrites a text character by character, following the reference's bookkeeping: each emitted character says how many
+/// characters it replaces: 0 replaces one, 1 is new, -n replaces one and removes n more behind it.
+class Rewriter {
+ public:
+  /// `removed`: leading characters that vanish. `capacity`: an upper bound of the new text, in bytes.
+  Rewriter(const NormalizedText& source, Arena& arena, size_t capacity, size_t removed = 0);
+  void emit(char32_t c, int64_t change);
+  [[nodiscard]] NormalizedText finish();
+
+ private:
+  void skip(size_t characters);
+  void grow(size_t size_bytes);
+  const NormalizedText source_;
+  Arena& arena_;
+  char* text_ = nullptr;
+  Span* spans_ = nullptr;
+  size_t size_ = 0, capacity_ = 0, at_ = 0;
+};
+
+/// `prefix` before the text, aligned with its first character; an empty text stays empty.
+[[nodiscard]] NormalizedText prepend(const NormalizedText& source, std::string_view prefix, Arena& arena);
+/// Writes a text of bytes in the byte alphabet.
+[[nodiscard]] NormalizedText spell_bytes(const NormalizedText& source, Arena& arena);
+
+/// A part of a text that a pattern found, or what lies between two finds.
+struct Match {
+  uint32_t begin = 0, end = 0;
+  bool is_match = false;
+};
+/// Replaces every match by `content`, which is aligned with the last character replaced.
+[[nodiscard]] NormalizedText replace_matches(const NormalizedText& source, const std::vector<Match>& matches,
+                                             std::string_view content, Arena& arena);
+
+}  // namespace transformers::detail
