@@ -1,0 +1,116 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "support.h"
+#include "transformers/base/error.h"
+#include "transformers/base/strings.h"
+#include "transformers/checkpoint/safetensors.h"
+
+namespace transformers {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::TemporaryFolder;
+
+using Metadata = OrderedMap<std::string, std::string>;
+
+// Everything that `reader` holds, backwards, so that the order is the writer's doing.
+std::vector<CheckpointWriteEntry> reversed_entries(const CheckpointReader& reader) {
+  std::vector<CheckpointWriteEntry> out;
+  for (const auto& entry : reader.entries())
+    out.push_back({entry.name, entry.dtype, entry.shape, [&] { return reader.bytes(entry); }});
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
+CheckpointWriteEntry make_entry(std::string name, std::string_view text, DataType dtype = DataType::U8) {
+  const auto owned = std::make_shared<std::string>(text);
+  return {.name = std::move(name),
+          .dtype = dtype,
+          .shape = {static_cast<int64_t>(text.size()) / info(dtype).block_bytes},
+          .bytes = [owned] {
+            return SharedBytes{std::as_bytes(std::span(*owned)), owned};
+          }};
+}
+
+TEST(SafetensorsWriter, WritesTheBytesOfTheReference) {  // S07
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "model.safetensors";
+  for (const char* name : {"all_dtypes", "no_metadata", "no_tensors"}) {
+    const auto original = testing::data_file(str("reference/", name, ".safetensors"));
+    const auto reader = open_checkpoint(original);
+    Metadata metadata;
+    for (const auto& [key, value] : reader->metadata().as_object()) metadata.set(key, value.as_string());
+    write_safetensors(file, reversed_entries(*reader), metadata);
+    EXPECT_EQ(read_text(file), read_text(original)) << name;
+  }
+}
+
+TEST(SafetensorsWriter, ReplacesTheFileThatItReadsFrom) {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "model.safetensors";
+  std::filesystem::copy_file(testing::data_file("reference/all_dtypes.safetensors"), file);
+  const auto before = read_text(file);
+  const auto reader = open_checkpoint(file);
+  const Metadata metadata{{"format", "pt"}};
+  write_safetensors(file, reversed_entries(*reader), metadata);
+  EXPECT_EQ(read_text(file), before);
+  write_safetensors(file, std::vector{make_entry("other", "xyz")}, {});
+  EXPECT_EQ(reader->bytes(*reader->find("t.uint64")).bytes.size(), 48U);
+  write_safetensors(file, reversed_entries(*reader), metadata);
+  EXPECT_EQ(read_text(file), before) << "the old mapping stays valid";
+}
+
+TEST(SafetensorsWriter, AsksForOneTensorAtATime) {
+  const TemporaryFolder folder;
+  int alive = 0, most_alive = 0, asked = 0;
+  std::vector<CheckpointWriteEntry> entries;
+  for (int i = 0; i < 5; ++i) {
+    auto entry = make_entry(str("t", i), "abcd", DataType::F32);
+    entry.bytes = [&, make = entry.bytes] {
+      ++asked;
+      most_alive = std::max(most_alive, ++alive);
+      auto data = make();
+      data.owner = std::shared_ptr<const void>(data.bytes.data(), [&, keep = data.owner](const void*) { --alive; });
+      return data;
+    };
+    entries.push_back(std::move(entry));
+  }
+  write_safetensors(folder.path() / "model.safetensors", entries, {});
+  EXPECT_EQ(asked, 5);
+  EXPECT_EQ(most_alive, 1);
+  EXPECT_EQ(alive, 0);
+}
+
+TEST(SafetensorsWriter, RefusesWhatTheFormatCannotHoldAndKeepsTheOldFile) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("model.safetensors", "old");
+  const auto refusal = [&](std::vector<CheckpointWriteEntry> entries, const Metadata& metadata) -> std::string {
+    try {
+      write_safetensors(file, entries, metadata);
+    } catch (const ValueError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(refusal({{.name = "q", .dtype = DataType::Q4_0, .shape = {32}}}, {}), HasSubstr("q4_0"));
+  EXPECT_THAT(refusal({make_entry("a", "x"), make_entry("a", "y")}, {}), HasSubstr("the name is taken"));
+  EXPECT_THAT(refusal({make_entry("__metadata__", "x")}, {}), HasSubstr("the name is taken"));
+  EXPECT_THAT(refusal({make_entry("\xff", "x")}, {}), HasSubstr("UTF-8"));
+  EXPECT_THAT(refusal({make_entry("a", "x")}, {{"k", "\xff"}}), HasSubstr("UTF-8"));
+  EXPECT_THAT(refusal({{.name = "a", .dtype = DataType::U8, .shape = {-1}}}, {}), HasSubstr("[-1]"));
+  auto short_entry = make_entry("a", "xyz");
+  short_entry.shape = {4};
+  EXPECT_THAT(refusal({make_entry("0", "x"), short_entry}, {}), HasSubstr("came with 3 bytes"));
+  EXPECT_EQ(read_text(file), "old");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1) << "no temporary file is left";
+}
+
+TEST(SafetensorsWriter, ReportsAFolderThatDoesNotExist) {
+  EXPECT_THROW(write_safetensors("/nonexistent/model.safetensors", {}, {}), OSError);
+}
+
+}  // namespace
+}  // namespace transformers
