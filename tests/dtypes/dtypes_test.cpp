@@ -16,8 +16,12 @@ TEST(DataTypes, EveryRowIsFoundAgainByEachOfItsNames) {  // S07
     EXPECT_EQ(&info(row.type), &row);
     EXPECT_EQ(data_type_from_name(row.name), row.type);
     EXPECT_EQ(data_type_from_name("torch." + std::string(row.name)), row.type);
-    if (!row.safetensors.empty()) EXPECT_EQ(data_type_from_safetensors(row.safetensors), row.type);
-    if (row.gguf >= 0) EXPECT_EQ(data_type_from_gguf(row.gguf), row.type);
+    if (!row.safetensors.empty()) {
+      EXPECT_EQ(data_type_from_safetensors(row.safetensors), row.type);
+    }
+    if (row.gguf >= 0) {
+      EXPECT_EQ(data_type_from_gguf(row.gguf), row.type);
+    }
     EXPECT_TRUE(!row.safetensors.empty() || row.gguf >= 0) << "no format has it";
     EXPECT_EQ(row.is_quantized, row.block_elements > 1);
   }
@@ -47,10 +51,11 @@ TEST(DataTypes, CountsBytesOfWholeBlocksOnly) {
   for (const auto& row : data_types()) {
     for (int64_t last = 16; last <= 512; last += 16) {
       const auto bytes = byte_count(row.type, Shape{3, last});
-      if (last % row.block_elements == 0)
+      if (last % row.block_elements == 0) {
         EXPECT_EQ(bytes, 3 * last / row.block_elements * row.block_bytes) << row.name << ' ' << last;
-      else
+      } else {
         EXPECT_FALSE(bytes) << row.name << ' ' << last << ": rows must not share a block";
+      }
     }
   }
 }

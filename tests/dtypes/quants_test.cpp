@@ -31,7 +31,8 @@ struct Golden {
 Golden read_golden(const DataTypeInfo& type) {
   const auto text =
       read_text(std::string(TRANSFORMERS_TEST_DATA) + "/checkpoint/quants/" + std::string(type.name) + ".bin");
-  const size_t per_block = static_cast<size_t>(type.block_bytes) + sizeof(float) * static_cast<size_t>(type.block_elements);
+  const size_t per_block =
+      static_cast<size_t>(type.block_bytes) + sizeof(float) * static_cast<size_t>(type.block_elements);
   const size_t blocks = text.size() / per_block;
   Golden golden{std::vector<std::byte>(blocks * static_cast<size_t>(type.block_bytes)),
                 std::vector<float>(blocks * static_cast<size_t>(type.block_elements))};

@@ -14,7 +14,8 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "files are little-endian and used in place");
 
-// Without branches, so that loops over it become vector code. Subnormal halves: subtracting the implicit one renormalises.
+// Without branches, so that loops over it become vector code. Subnormal halves: subtracting the implicit one
+// renormalises.
 [[gnu::always_inline]] inline float widen_half(uint32_t bits) {
   const uint32_t magnitude = (bits & 0x7fffU) << 13;
   const uint32_t normal = magnitude + (112U << 23);
@@ -131,8 +132,7 @@ struct Block6K {
     const int shift = group % 8 / 2 * 2;
     const float scale = d * static_cast<float>(block.scales[group] & 15);
     const float minimum = m * static_cast<float>(block.scales[group] >> 4);
-    for (int i = 0; i < 16; ++i)
-      out[group * 16 + i] = scale * static_cast<float>(quants[i] >> shift & 3) - minimum;
+    for (int i = 0; i < 16; ++i) out[group * 16 + i] = scale * static_cast<float>(quants[i] >> shift & 3) - minimum;
   }
 }
 
@@ -283,7 +283,8 @@ void dequantize(DataType type, std::span<const std::byte> source, std::span<floa
                          " elements: blocks of ", layout.block_elements, " take ", layout.block_bytes, " bytes"));
   for (const auto& expansion : kExpansions)
     if (expansion.type == type) return expansion.choose()(source.data(), target.data(), blocks);
-  throw ValueError(str("cannot expand ", layout.name, " to float32: it is no float of at most 32 bits and no block type"));
+  throw ValueError(
+      str("cannot expand ", layout.name, " to float32: it is no float of at most 32 bits and no block type"));
 }
 
 float half_to_float(uint16_t bits) { return widen_half(bits); }

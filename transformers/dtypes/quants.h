@@ -10,13 +10,13 @@ namespace transformers {
 
 /// Expands blocks of a ggml quantised type (or F16, BF16, F32) to float32. `source` must hold exactly the blocks of
 /// `target.size()` elements; throws ValueError otherwise, and for types that have no expansion.
-/// Layouts: ggml's block structures, little-endian. Neither span needs an alignment beyond that of its elements. Runs on
-/// the calling thread; callers that split a tensor over threads cut it at whole blocks.
+/// Layouts: ggml's block structures, little-endian. Neither span needs an alignment beyond that of its elements. Runs
+/// on the calling thread; callers that split a tensor over threads cut it at whole blocks.
 void dequantize(DataType type, std::span<const std::byte> source, std::span<float> target);
 
 [[nodiscard]] float half_to_float(uint16_t bits);
-[[nodiscard]] uint16_t float_to_half(float value);          // nearest even
-[[nodiscard]] uint16_t float_to_bfloat16(float value);      // nearest even, NaN kept
+[[nodiscard]] uint16_t float_to_half(float value);      // nearest even
+[[nodiscard]] uint16_t float_to_bfloat16(float value);  // nearest even, NaN kept
 [[nodiscard]] inline float bfloat16_to_float(uint16_t bits) {
   const uint32_t wide = static_cast<uint32_t>(bits) << 16;
   float value;
