@@ -19,8 +19,8 @@ struct CheckpointEntry {
   std::string name = {};
   DataType dtype = DataType::F32;
   std::vector<int64_t> shape = {};
-  size_t file = 0;          // index into CheckpointReader::files()
-  uint64_t offset = 0;      // of the first byte in that file
+  size_t file = 0;      // index into CheckpointReader::files()
+  uint64_t offset = 0;  // of the first byte in that file
   uint64_t size_bytes = 0;
 };
 
@@ -56,7 +56,7 @@ struct CheckpointFormat {
 /// file and the reason: missing, empty, a Git LFS pointer, truncated, malformed, of no known format (they are listed).
 [[nodiscard]] std::unique_ptr<CheckpointReader> open_checkpoint(const std::filesystem::path& file);
 
-/// One tensor to be written; `bytes` is asked for once, in order, while writing.
+/// One tensor to be written; `bytes` is asked for once, while writing, and dropped before the next.
 struct CheckpointWriteEntry {
   std::string name = {};
   DataType dtype = DataType::F32;

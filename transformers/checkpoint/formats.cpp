@@ -22,9 +22,15 @@ struct UnreadFormat {
   std::string_view extension, name;
 };
 constexpr UnreadFormat kUnreadFormats[] = {
-    {".bin", "PyTorch pickles"},  {".ckpt", "TensorFlow 1 and PyTorch checkpoints"}, {".h5", "Keras HDF5"},
-    {".keras", "Keras archives"}, {".msgpack", "Flax msgpack"},                      {".npz", "NumPy archives"},
-    {".onnx", "ONNX"},            {".pt", "PyTorch pickles"},                        {".pth", "PyTorch pickles"},
+    {".bin", "PyTorch pickles"},
+    {".ckpt", "TensorFlow 1 and PyTorch checkpoints"},
+    {".h5", "Keras HDF5"},
+    {".keras", "Keras archives"},
+    {".msgpack", "Flax msgpack"},
+    {".npz", "NumPy archives"},
+    {".onnx", "ONNX"},
+    {".pt", "PyTorch pickles"},
+    {".pth", "PyTorch pickles"},
 };
 
 std::string known_formats() {

@@ -26,7 +26,19 @@ constexpr int kMostArrayDepth = 4;
 constexpr uint64_t kMostArrayElements = uint64_t{1} << 23;
 
 enum ValueType : uint32_t {
-  kUint8, kInt8, kUint16, kInt16, kUint32, kInt32, kFloat32, kBool, kString, kArray, kUint64, kInt64, kFloat64,
+  kUint8,
+  kInt8,
+  kUint16,
+  kInt16,
+  kUint32,
+  kInt32,
+  kFloat32,
+  kBool,
+  kString,
+  kArray,
+  kUint64,
+  kInt64,
+  kFloat64,
   kValueTypes,
 };
 // The fewest bytes that one value takes.
@@ -35,8 +47,7 @@ static_assert(std::size(kLeastBytes) == kValueTypes);
 
 class GgufParser {
  public:
-  explicit GgufParser(const MappedFile& mapped)
-      : file_(mapped.path()), bytes_(mapped.bytes()), in_(bytes_, file_) {}
+  explicit GgufParser(const MappedFile& mapped) : file_(mapped.path()), bytes_(mapped.bytes()), in_(bytes_, file_) {}
 
   Json parse_metadata() {
     const auto magic = in_.read<uint32_t>("the magic number");
@@ -85,7 +96,8 @@ class GgufParser {
 
   std::string_view read_name(std::string_view what) {
     const auto size = in_.read<uint64_t>(what);
-    if (size > kMostKeyBytes) fail(str(what, " at byte ", in_.position(), " has ", size, " bytes, at most 65535 are allowed"));
+    if (size > kMostKeyBytes)
+      fail(str(what, " at byte ", in_.position(), " has ", size, " bytes, at most 65535 are allowed"));
     const auto name = in_.text(size, what);
     if (name.empty() || name.find('\0') != std::string_view::npos || !is_utf8(name))
       fail(str(what, " at byte ", in_.position() - size, " is empty, holds a NUL or is not UTF-8: ", quote(name)));
@@ -130,7 +142,8 @@ class GgufParser {
       fail(str("the metadata key ", quote(key_), " nests lists deeper than ", kMostArrayDepth, " levels"));
     const auto type = in_.read<uint32_t>("the type of a list");
     if (type >= kValueTypes) fail(str("the metadata key ", quote(key_), " is a list of the unknown value type ", type));
-    const auto count = in_.checked_count(in_.read<uint64_t>("the length of a list"), kLeastBytes[type], "list elements");
+    const auto count =
+        in_.checked_count(in_.read<uint64_t>("the length of a list"), kLeastBytes[type], "list elements");
     if (count > kMostArrayElements - elements_)
       fail(str("the lists of the metadata have more than ", kMostArrayElements, " elements"));
     elements_ += count;
@@ -143,7 +156,8 @@ class GgufParser {
   void check_not_split(const Json& metadata) const {
     const Json* parts = metadata.find("split.count");
     if (parts && parts->is_int() && parts->as_int() > 1)
-      fail(str("is one of ", parts->as_int(), " parts of a split GGUF file, which this version does not read: merge them first"));
+      fail(str("is one of ", parts->as_int(),
+               " parts of a split GGUF file, which this version does not read: merge them first"));
   }
 
   uint64_t read_alignment(const Json& metadata) const {
@@ -173,8 +187,9 @@ class GgufParser {
     entry.dtype = *dtype;
     const auto size = byte_count(entry.dtype, entry.shape);
     if (!size)
-      fail(str("the tensor ", quote(name), " has the shape ", entry.shape, ", whose size overflows or whose rows are no whole ",
-               info(*dtype).name, " blocks of ", info(*dtype).block_elements));
+      fail(str("the tensor ", quote(name), " has the shape ", entry.shape,
+               ", whose size overflows or whose rows are no whole ", info(*dtype).name, " blocks of ",
+               info(*dtype).block_elements));
     entry.size_bytes = static_cast<uint64_t>(*size);
     entry.offset = in_.read<uint64_t>("a tensor offset");
     return entry;
@@ -198,8 +213,8 @@ class GgufParser {
     uint64_t end = 0;
     for (auto& entry : entries) {
       if (entry.offset % alignment != 0)
-        fail(str("the tensor ", quote(entry.name), " begins at byte ", entry.offset, " of the data, which is not a multiple of ",
-                 alignment));
+        fail(str("the tensor ", quote(entry.name), " begins at byte ", entry.offset,
+                 " of the data, which is not a multiple of ", alignment));
       if (entry.offset > data_bytes || entry.size_bytes > data_bytes - entry.offset)
         fail(str("the tensor ", quote(entry.name), " takes ", entry.size_bytes, " bytes at byte ", entry.offset,
                  " of the data, the file has ", data_bytes, " there: it was cut short, download it again"));

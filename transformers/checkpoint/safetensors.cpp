@@ -155,8 +155,7 @@ class HeaderParser {
       if (count < 2) offsets[count] = offset;
       ++count;
     }
-    if (count != 2 || offsets[1] < offsets[0])
-      check(simdjson::INCORRECT_TYPE, entry.name, "data_offsets", kExpected);
+    if (count != 2 || offsets[1] < offsets[0]) check(simdjson::INCORRECT_TYPE, entry.name, "data_offsets", kExpected);
     entry.offset = offsets[0];
     entry.size_bytes = offsets[1] - offsets[0];
   }
@@ -179,7 +178,8 @@ class HeaderParser {
     uint64_t end = 0;
     for (const auto& entry : entries) {
       if (entry.offset < end) fail_entry(entry.name, str("overlaps the tensor before it, which ends at byte ", end));
-      if (entry.offset > end) fail_entry(entry.name, str("begins at byte ", entry.offset, " of the data, expected ", end));
+      if (entry.offset > end)
+        fail_entry(entry.name, str("begins at byte ", entry.offset, " of the data, expected ", end));
       end += entry.size_bytes;  // cannot wrap: offset == end, and offset + size_bytes was a uint64_t in the header
     }
     if (end > data_bytes) fail_cut_short(data_start, end);
@@ -214,6 +214,7 @@ std::unique_ptr<CheckpointReader> open_safetensors(const std::filesystem::path& 
 
 }  // namespace
 
-constinit const CheckpointFormat safetensors_format{.name = "safetensors", .matches = matches, .open = open_safetensors};
+constinit const CheckpointFormat safetensors_format{
+    .name = "safetensors", .matches = matches, .open = open_safetensors};
 
 }  // namespace transformers

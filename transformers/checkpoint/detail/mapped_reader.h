@@ -11,8 +11,8 @@
 
 namespace transformers::detail {
 
-/// Maps a weights file. Throws OSError for what cannot be one, whatever the format: missing, empty, a Git LFS pointer, a
-/// web page that was saved under its name.
+/// Maps a weights file. Throws OSError for what cannot be one, whatever the format: missing, empty, a Git LFS pointer,
+/// a web page that was saved under its name.
 [[nodiscard]] std::shared_ptr<const MappedFile> map_weights(const std::filesystem::path& file);
 
 /// What a parser found in one file; entries checked against its size, their names unique.

@@ -18,12 +18,14 @@ using WeightMap = std::unordered_map<std::string_view, std::string_view>;
 
 WeightMap read_weight_map(const Json& index, const fs::path& file) {
   const Json* map = index.find("weight_map");
-  if (!map || !map->is_object()) throw ValueError(str(file, ": the index has no object 'weight_map' from keys to files"));
+  if (!map || !map->is_object())
+    throw ValueError(str(file, ": the index has no object 'weight_map' from keys to files"));
   WeightMap out;
   out.reserve(map->size());
   for (const auto& [key, shard] : map->as_object()) {
     if (!shard.is_string())
-      throw ValueError(str(file, ": 'weight_map' gives ", quote(key), " a ", shard.type_name(), ", expected a file name"));
+      throw ValueError(
+          str(file, ": 'weight_map' gives ", quote(key), " a ", shard.type_name(), ", expected a file name"));
     if (!out.emplace(key, shard.as_string()).second)
       throw OSError(str(file, ": 'weight_map' names ", quote(key), " twice"));
   }
@@ -96,8 +98,8 @@ class ShardedReader final : public CheckpointReader {
     for (size_t i = 0; i < entries_.size(); ++i) by_name_.emplace(entries_[i].name, i);
     for (const auto& [key, shard] : map)
       if (!by_name_.contains(key))
-        throw OSError(str(index_file, ": 'weight_map' places ", quote(key), " in ", quote(shard),
-                          ", which does not hold it"));
+        throw OSError(
+            str(index_file, ": 'weight_map' places ", quote(key), " in ", quote(shard), ", which does not hold it"));
   }
 
   std::vector<fs::path> files_;

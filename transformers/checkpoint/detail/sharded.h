@@ -7,8 +7,8 @@
 
 namespace transformers::detail {
 
-/// Opens a `*.index.json` and every shard that its `weight_map` names. Throws ValueError when there is no `weight_map` or
-/// a shard's name leads out of the folder, OSError for a missing shard, or a key that its shard lacks.
+/// Opens a `*.index.json` and every shard that its `weight_map` names. Throws ValueError when there is no `weight_map`
+/// or a shard's name leads out of the folder, OSError for a missing shard, or a key that its shard lacks.
 [[nodiscard]] std::unique_ptr<CheckpointReader> open_sharded(const std::filesystem::path& index_file);
 
 }  // namespace transformers::detail
