@@ -107,7 +107,42 @@ def write_gguf():
     (DATA / "reference/small.gguf.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
+def write_corpus():
+    """Starting points for tests/fuzz: whole files, and files that end where a reader must stop."""
+    corpus = pathlib.Path("tests/fuzz/corpus")
+    for kind, sources in {"safetensors": ["all_dtypes.safetensors", "no_metadata.safetensors", "no_tensors.safetensors"],
+                          "gguf": ["small.gguf"]}.items():
+        folder = corpus / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in sources:
+            (folder / source).write_bytes((DATA / "reference" / source).read_bytes())
+    entry = '"dtype":"U8","shape":[4],"data_offsets":'
+    headers = {"overlap": f'{{"a":{{{entry}[0,4]}},"b":{{{entry}[2,6]}}}}', "gap": f'{{"a":{{{entry}[4,8]}}}}',
+               "twice": f'{{"a":{{{entry}[0,4]}},"a":{{{entry}[4,8]}}}}', "deep": '{"a":' + "[" * 600}
+    for name, header in headers.items():
+        data = len(header).to_bytes(8, "little") + header.encode() + bytes(8)
+        (corpus / "safetensors" / name).write_bytes(data)
+    (corpus / "safetensors/long_header").write_bytes(b"\xff" * 8 + b"{}")
+    start = b"GGUF\x03\0\0\0"
+    lists = (b"\x01\0\0\0\0\0\0\0k" + b"\x09\0\0\0") + (b"\x09\0\0\0" + b"\x01" + bytes(7)) * 9
+    files = {"many_tensors": b"\xff" * 8 + bytes(8), "many_pairs": bytes(8) + b"\xff" * 8,
+             "nested_lists": bytes(8) + b"\x01" + bytes(7) + lists}
+    for name, rest in files.items():
+        (corpus / "gguf" / name).write_bytes(start + rest)
+    folder = corpus / "dequantize"
+    folder.mkdir(parents=True, exist_ok=True)
+    # First byte: the enumerator of DataType.
+    for number, name in zip([*range(16, 26), 7, 8], QUANTS):
+        elements, size = GGML_QUANT_SIZES[GGMLQuantizationType[name]]
+        file = {"F16": "float16", "BF16": "bfloat16"}.get(name, name.lower())
+        blocks = (DATA / "quants" / f"{file}.bin").read_bytes()[:size * max(1, 64 // elements)]
+        (folder / file).write_bytes(bytes([number, 0]) + blocks)
+
+
 if __name__ == "__main__":
     write_quants()
     write_safetensors()
     write_gguf()
+    write_corpus()
+    for written in DATA.rglob("*"):
+        written.chmod(0o755 if written.is_dir() else 0o644)

@@ -1,0 +1,7 @@
+#include "checkpoint_target.h"
+#include "transformers/checkpoint/safetensors.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  transformers::fuzz::open_and_read(transformers::safetensors_format, data, size);
+  return 0;
+}
