@@ -73,7 +73,8 @@ def scale_of(name, tensor):
     if re.search(r"embed|wte|wpe|shared|token|position|bias", name):
         return 0.2
     fan_in = tensor.shape[0] if re.search(r"c_(attn|proj|fc)\.weight", name) else tensor[0].numel()
-    gain = 2.0 if re.search(r"query|key|q_proj|k_proj|\.q\.|\.k\.|c_attn", name) else 1.0
+    gain = 3.0 if re.search(r"query|key|q_proj|k_proj|c_attn", name) else 1.0
+    gain = 2.0 if re.search(r"\.[qk]\.", name) else gain  # T5 does not divide its scores
     if re.search(r"lm_head|classifier|score|qa_outputs|seq_relationship|out_proj", name):
         gain = 0.5
     return gain / fan_in**0.5

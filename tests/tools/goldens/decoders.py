@@ -63,18 +63,31 @@ class Family:
             case(f"{label}_bf16", self.lm, model, Step(plain(label, 10)), config, dtype=BF16)
 
 
+# Low enough that a dozen positions turn most of the eight frequencies visibly; with the lengths below every rope type has
+# frequencies on both sides of its thresholds.
+THETA = 30.0
+ROPE_MODEL = {
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+    "max_position_embeddings": 256,
+    "rope_parameters": {"rope_type": "default", "rope_theta": THETA},
+}
+
+
 def new_style(rope):
-    return {"rope_parameters": {"rope_theta": 1000.0} | rope}
+    return {"rope_parameters": {"rope_theta": THETA} | rope}
 
 
 def old_style(rope, key="rope_type"):
     values = dict(rope)
     values[key] = values.pop("rope_type")
-    return {"rope_theta": 1000.0, "rope_scaling": values}
+    return {"rope_theta": THETA, "rope_scaling": values}
 
 
-YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
-SHORT, LONG = [1.0, 1.5], [2.0, 5.0]
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
+SHORT = [1.0, 1.1, 1.3, 1.5, 1.8, 2.1, 2.5, 3.0]
+LONG = [2.0, 2.5, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0]
 LONGROPE = {"rope_type": "longrope", "short_factor": SHORT, "long_factor": LONG}
 ROPES = {
     "linear": ({"rope_type": "linear", "factor": 2.5}, {}),
@@ -106,13 +119,13 @@ ROPES = {
 
 def rope_cases(family, model):
     folder = family.folder
-    path = folder.config("theta", model, drop=("rope_parameters",), rope_theta=50.0)
+    path = folder.config("theta", model, drop=("rope_parameters",), rope_theta=1000.0)
     family.variant("theta_old", model, path)
-    path = folder.config("theta_new", model, rope_parameters={"rope_type": "default", "rope_theta": 50.0})
+    path = folder.config("theta_new", model, rope_parameters={"rope_type": "default", "rope_theta": 1000.0})
     family.variant("theta_new", model, path)
     path = folder.config("no_rope_keys", model, drop=("rope_parameters",))
     folder.case("LlamaForCausalLM_no_rope_keys", family.lm, model, Step(plain("no_rope_keys")), path)
-    path = folder.config("null_rope_scaling", model, drop=("rope_parameters",), rope_theta=50.0, rope_scaling=None)
+    path = folder.config("null_rope_scaling", model, drop=("rope_parameters",), rope_theta=1000.0, rope_scaling=None)
     folder.case("LlamaForCausalLM_null_rope_scaling", family.lm, model, Step(plain("null_rope")), path)
     for name, (rope, fields) in ROPES.items():
         path = folder.config(name, model, **new_style(rope), **fields)
@@ -127,7 +140,7 @@ def rope_cases(family, model):
 def make_llama():
     family = Family("llama", "Llama")
     model = family.heads()
-    rope_cases(family, model)
+    rope_cases(family, family.model("rope", "ForCausalLM", **ROPE_MODEL))
     weights = {
         "mha": {"num_key_value_heads": 4},
         "mqa": {"num_key_value_heads": 1},
