@@ -11,6 +11,7 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/files.h"
+#include "transformers/dtypes/detail/instruction_sets.h"
 
 namespace transformers {
 namespace {
@@ -43,14 +44,16 @@ Golden read_golden(const DataTypeInfo& type) {
 
 class Quants : public ::testing::TestWithParam<DataType> {};
 
-TEST_P(Quants, ExpandToTheSameBitsAsTheReference) {
+TEST_P(Quants, ExpandToTheSameBitsAsTheReferenceOnEveryInstructionSet) {
   const auto golden = read_golden(info(GetParam()));
   ASSERT_FALSE(golden.expected.empty());
-  std::vector<float> found(golden.expected.size());
-  dequantize(GetParam(), golden.blocks, found);
-  for (size_t i = 0; i < found.size(); ++i)
-    ASSERT_EQ(std::bit_cast<uint32_t>(found[i]), std::bit_cast<uint32_t>(golden.expected[i]))
-        << "element " << i << ": " << found[i] << ", expected " << golden.expected[i];
+  for (int set = 0; set <= static_cast<int>(detail::widest_instruction_set()); ++set) {
+    std::vector<float> found(golden.expected.size());
+    detail::dequantize_with(static_cast<detail::InstructionSet>(set), GetParam(), golden.blocks, found);
+    for (size_t i = 0; i < found.size(); ++i)
+      ASSERT_EQ(std::bit_cast<uint32_t>(found[i]), std::bit_cast<uint32_t>(golden.expected[i]))
+          << "set " << set << ", element " << i << ": " << found[i] << ", expected " << golden.expected[i];
+  }
 }
 
 TEST_P(Quants, ExpandFromAnyAddressAndAnyNumberOfBlocks) {

@@ -1,10 +1,12 @@
 #include "transformers/dtypes/quants.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
+#include "transformers/dtypes/detail/instruction_sets.h"
 
 // The arithmetic is that of ggml, one rounding per operation, so this file is compiled without contraction into fused
 // multiply-adds: results are the same on every processor.
@@ -229,35 +231,26 @@ template <class Block, int kElements>
 }
 #endif
 
-template <class Block, int kElements>
-Expansion choose() {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
-    return expand_avx512<Block, kElements>;
-  if (__builtin_cpu_supports("avx2")) return expand_avx2<Block, kElements>;
-#endif
-  return expand_portable<Block, kElements>;
-}
-
 void copy_floats(const std::byte* source, float* target, size_t blocks) {
   if (blocks != 0) std::memcpy(target, source, blocks * sizeof(float));
 }
 
 struct ExpansionRow {
   DataType type;
-  size_t block_bytes;
-  Expansion (*choose)();
+  Expansion by_set[3];  // indexed by InstructionSet
 };
 
 template <class Block, int kElements>
 constexpr ExpansionRow row(DataType type) {
-  return {type, sizeof(Block), choose<Block, kElements>};
+#if defined(__x86_64__)
+  return {type, {expand_portable<Block, kElements>, expand_avx2<Block, kElements>, expand_avx512<Block, kElements>}};
+#else
+  return {type, {expand_portable<Block, kElements>, nullptr, nullptr}};
+#endif
 }
 
 constexpr ExpansionRow kExpansions[] = {
-    {DataType::F32, sizeof(float), [] { return Expansion{copy_floats}; }},
+    {DataType::F32, {copy_floats, copy_floats, copy_floats}},
     row<BlockHalf, 1>(DataType::F16),
     row<BlockBrain, 1>(DataType::BF16),
     row<Block4_0, 32>(DataType::Q4_0),
@@ -274,17 +267,36 @@ constexpr ExpansionRow kExpansions[] = {
 
 }  // namespace
 
-void dequantize(DataType type, std::span<const std::byte> source, std::span<float> target) {
+detail::InstructionSet detail::widest_instruction_set() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    return InstructionSet::Avx512;
+  if (__builtin_cpu_supports("avx2")) return InstructionSet::Avx2;
+#endif
+  return InstructionSet::Portable;
+}
+
+void detail::dequantize_with(InstructionSet set, DataType type, std::span<const std::byte> source,
+                             std::span<float> target) {
   const DataTypeInfo& layout = info(type);
+  const auto* found = std::find_if(std::begin(kExpansions), std::end(kExpansions),
+                                   [&](const ExpansionRow& expansion) { return expansion.type == type; });
+  if (found == std::end(kExpansions))
+    throw ValueError(
+        str("cannot expand ", layout.name, " to float32: it is no float of at most 32 bits and no block type"));
   const size_t blocks = target.size() / static_cast<size_t>(layout.block_elements);
   const size_t needed = blocks * static_cast<size_t>(layout.block_bytes);
   if (target.size() % static_cast<size_t>(layout.block_elements) != 0 || source.size() != needed)
     throw ValueError(str("cannot expand ", source.size(), " bytes of ", layout.name, " to ", target.size(),
                          " elements: blocks of ", layout.block_elements, " take ", layout.block_bytes, " bytes"));
-  for (const auto& expansion : kExpansions)
-    if (expansion.type == type) return expansion.choose()(source.data(), target.data(), blocks);
-  throw ValueError(
-      str("cannot expand ", layout.name, " to float32: it is no float of at most 32 bits and no block type"));
+  found->by_set[static_cast<size_t>(set)](source.data(), target.data(), blocks);
+}
+
+void dequantize(DataType type, std::span<const std::byte> source, std::span<float> target) {
+  static const auto set = detail::widest_instruction_set();
+  detail::dequantize_with(set, type, source, target);
 }
 
 float half_to_float(uint16_t bits) { return widen_half(bits); }
