@@ -54,6 +54,7 @@ struct CheckpointFormat {
 
 /// Opens a single weights file, or a `*.index.json` with its shards. Errors are OSErrors of one sentence that name the
 /// file and the reason: missing, empty, a Git LFS pointer, truncated, malformed, of no known format (they are listed).
+/// An index without `weight_map`, or with a shard that is no plain file name beside it, is a ValueError.
 [[nodiscard]] std::unique_ptr<CheckpointReader> open_checkpoint(const std::filesystem::path& file);
 
 /// One tensor to be written; `bytes` is asked for once, while writing, and dropped before the next.
