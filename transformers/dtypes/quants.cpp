@@ -8,8 +8,8 @@
 #include "transformers/base/strings.h"
 #include "transformers/dtypes/detail/instruction_sets.h"
 
-// The results are ggml's bits on every processor, fused multiply-adds or not: a scale has at most 11 + 8 significant bits
-// and a quant 8, of which no type uses more than 24 together, so each product is exact and only the sum rounds.
+// The results are ggml's bits on every processor, fused multiply-adds or not: a scale has at most 11 + 8 significant
+// bits and a quant 8, of which no type uses more than 24 together, so each product is exact and only the sum rounds.
 
 namespace transformers {
 namespace {
