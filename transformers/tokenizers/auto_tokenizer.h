@@ -25,10 +25,14 @@ class PreTrainedTokenizer {
     std::optional<int64_t> max_length = {};
     std::optional<int64_t> pad_to_multiple_of = {};
     std::optional<Side> padding_side = {};
+    int64_t stride = 0;                       // tokens that the parts of a truncated text share
   };
 
   [[nodiscard]] std::vector<int64_t> encode(std::string_view text, bool add_special_tokens = true) const;
   [[nodiscard]] std::vector<Encoding> operator()(std::span<const std::string> texts, const CallOptions& options) const;
+  [[nodiscard]] std::vector<Encoding> operator()(std::span<const std::pair<std::string, std::string>> pairs,
+                                                 const CallOptions& options) const;
+  /// With the clean-up of spaces that tokenizer_config.json asks for; not for BPE, as in the reference.
   [[nodiscard]] std::string decode(std::span<const int64_t> ids, bool skip_special_tokens = false) const;
 
   struct ChatOptions {
@@ -46,8 +50,12 @@ class PreTrainedTokenizer {
   [[nodiscard]] std::optional<std::string> special_token(std::string_view role) const;
   [[nodiscard]] std::optional<int64_t> special_token_id(std::string_view role) const;
 
+  /// The pipeline. It neither truncates nor pads, whatever its file says: the options of a call decide, as in the
+  /// reference.
   [[nodiscard]] const std::shared_ptr<Tokenizer>& backend() const;
+  /// In tokens; the largest int64_t when the model names no limit.
   [[nodiscard]] int64_t model_max_length() const;
+  [[nodiscard]] Side truncation_side() const;
   [[nodiscard]] Side padding_side() const;
   void set_padding_side(Side side);
 
@@ -59,6 +67,7 @@ class PreTrainedTokenizer {
   explicit PreTrainedTokenizer(std::shared_ptr<State> state);
 
  private:
+  [[nodiscard]] std::shared_ptr<Tokenizer> configured(const CallOptions& options) const;
   std::shared_ptr<State> state_;
 };
 

@@ -63,6 +63,7 @@ class Bpe final : public Model {
 
   void tokenize(const NormalizedText& text, std::vector<Token>& out) const override;
   bool takes_bytes() const override { return takes_bytes_; }
+  bool is_bpe() const override { return true; }
   const Vocabulary& vocabulary() const override { return vocabulary_; }
   Json to_json() const override;
 

@@ -26,6 +26,7 @@ class Model {
   virtual void tokenize(const NormalizedText& text, std::vector<Token>& out) const = 0;
   /// True when `tokenize` takes pieces with `is_bytes`.
   [[nodiscard]] virtual bool takes_bytes() const { return false; }
+  [[nodiscard]] virtual bool is_bpe() const { return false; }
   [[nodiscard]] virtual const Vocabulary& vocabulary() const = 0;
   /// The whole model as in tokenizer.json.
   [[nodiscard]] virtual Json to_json() const = 0;

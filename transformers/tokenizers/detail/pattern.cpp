@@ -2,6 +2,7 @@
 
 #include <oniguruma.h>
 
+#include <algorithm>
 #include <array>
 
 #include "transformers/base/error.h"
@@ -30,18 +31,23 @@ constexpr Property kProperties[] = {
     {"P", {CodePointClass::P}, 1},     {"S", {CodePointClass::S}, 1},
 };
 
+// The library's form: a count, then first and last of each run, in order and apart.
 std::vector<OnigCodePoint> ranges_of(const Property& property) {
-  uint32_t wanted = 0;
-  for (size_t i = 0; i < property.count; ++i) wanted |= bit(property.classes[i]);
-  std::vector<OnigCodePoint> out = {0};
-  bool inside = false;
-  for (OnigCodePoint c = 0; c < 0x110000; ++c) {
-    const bool holds = (classes_of(c) & wanted) != 0;
-    if (holds && !inside) out.push_back(c);
-    if (!holds && inside) out.push_back(c - 1);
-    inside = holds;
+  std::vector<CodePointRange> runs;
+  for (size_t i = 0; i < property.count; ++i) {
+    const auto more = code_points_of(property.classes[i]);
+    runs.insert(runs.end(), more.begin(), more.end());
   }
-  if (inside) out.push_back(0x10FFFF);
+  std::sort(runs.begin(), runs.end(), [](const auto& x, const auto& y) { return x.first < y.first; });
+  std::vector<OnigCodePoint> out = {0};
+  for (const auto& [first, last] : runs) {
+    if (out.size() > 1 && out.back() + 1 == first) {
+      out.back() = last;
+      continue;
+    }
+    out.push_back(first);
+    out.push_back(last);
+  }
   out[0] = static_cast<OnigCodePoint>((out.size() - 1) / 2);
   return out;
 }
