@@ -21,8 +21,8 @@ struct Tokenizer::Impl {
 
   [[nodiscard]] Draft encode(std::string_view text, const std::string_view* pair, bool add_special_tokens) const {
     std::vector<Draft> drafts;
-    drafts.push_back(pipeline->encode(text, 0, truncation));
-    if (pair != nullptr) drafts.push_back(pipeline->encode(*pair, 1, truncation));
+    drafts.push_back(pipeline->encode(text, 0));
+    if (pair != nullptr) drafts.push_back(pipeline->encode(*pair, 1));
     return pipeline->post_process(std::move(drafts), add_special_tokens, truncation);
   }
   void pad(std::span<Draft> drafts) const {

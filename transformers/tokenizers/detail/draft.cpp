@@ -62,7 +62,8 @@ void Draft::append(Draft&& other) {
   }
   for (const auto& theirs : other.overflowing) overflow.push_back(joined(*this, theirs));
   if (size() == 0) {
-    ranges = other.ranges;
+    for (size_t i = 0; i < ranges.size(); ++i)
+      if (other.ranges[i]) ranges[i] = other.ranges[i];
     encoding = std::move(other.encoding);
   } else {
     append_tokens(*this, other);

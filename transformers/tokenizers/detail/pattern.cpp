@@ -29,7 +29,28 @@ constexpr Property kProperties[] = {
     {"Lu", {CodePointClass::Lu}, 1},   {"M", {CodePointClass::M}, 1},
     {"N", {CodePointClass::N}, 1},     {"Nd", {CodePointClass::Nd}, 1},
     {"P", {CodePointClass::P}, 1},     {"S", {CodePointClass::S}, 1},
+    {"TransformersWord", {CodePointClass::RegexWord}, 1},
 };
+
+// `\w` and `\d` are no properties and cannot be defined anew: they are written as such.
+std::string with_own_classes(std::string_view expression) {
+  constexpr std::pair<char, std::string_view> kClasses[] = {
+      {'D', "\\p{^Nd}"}, {'W', "\\p{^TransformersWord}"}, {'d', "\\p{Nd}"}, {'w', "\\p{TransformersWord}"}};
+  std::string out;
+  for (size_t i = 0; i < expression.size(); ++i) {
+    out += expression[i];
+    if (expression[i] != '\\' || i + 1 == expression.size()) continue;
+    const char next = expression[++i];
+    const auto* const row = std::find_if(std::begin(kClasses), std::end(kClasses), [&](const auto& c) { return c.first == next; });
+    if (row == std::end(kClasses)) {
+      out += next;
+    } else {
+      out.pop_back();
+      out += row->second;
+    }
+  }
+  return out;
+}
 
 // The library's form: a count, then first and last of each run, in order and apart.
 std::vector<OnigCodePoint> ranges_of(const Property& property) {
@@ -88,7 +109,8 @@ struct Pattern::Regex {
       throw ValueError(str(where, ": the regular expression has ", expression.size(), " bytes, more than 65536"));
     prepare_library();
     OnigErrorInfo info = {};
-    const int code = onig_new(&compiled, bytes(expression), bytes(expression) + expression.size(), ONIG_OPTION_NONE,
+    const std::string own = with_own_classes(expression);
+    const int code = onig_new(&compiled, bytes(own), bytes(own) + own.size(), ONIG_OPTION_NONE,
                               ONIG_ENCODING_UTF8, ONIG_SYNTAX_ONIGURUMA, &info);
     if (code != ONIG_NORMAL)
       throw ValueError(str(where, ": the regular expression ", quote(expression), " is malformed: ", message_of(code, &info)));

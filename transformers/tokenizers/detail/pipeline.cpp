@@ -49,28 +49,6 @@ class CharacterIndex {
   size_t size_;
 };
 
-// Pieces are dropped where enough tokens have been made already, as the reference does: what is cut off that way does
-// not appear in the overflow. Returns the range of pieces to keep.
-std::pair<size_t, size_t> pieces_within(const Model& model, const std::vector<Piece>& pieces, const TruncationOptions& options,
-                                        std::vector<Token>& tokens) {
-  const auto most = static_cast<size_t>(options.max_length);
-  const bool forward = options.direction == Side::Right;
-  size_t total = 0, count = 0;
-  while (count < pieces.size()) {
-    const Piece& piece = pieces[forward ? count : pieces.size() - 1 - count];
-    ++count;
-    if (piece.added_id >= 0) {
-      ++total;
-      continue;
-    }
-    tokens.clear();
-    model.tokenize(piece.text, tokens);
-    total += tokens.size();
-    if (total >= most) break;
-  }
-  return forward ? std::pair<size_t, size_t>{0, count} : std::pair<size_t, size_t>{pieces.size() - count, pieces.size()};
-}
-
 void reserve(Encoding& encoding, size_t tokens) {
   encoding.ids.reserve(tokens);
   encoding.tokens.reserve(tokens);
@@ -92,7 +70,7 @@ std::optional<std::string_view> Pipeline::token(uint32_t id) const {
   return model->vocabulary().token(id);
 }
 
-Draft Pipeline::encode(std::string_view text, size_t index, const std::optional<TruncationOptions>& truncation) const {
+Draft Pipeline::encode(std::string_view text, size_t index) const {
   if (text.size() > kMostTextBytes)
     throw ValueError(str(where, ": a text of ", text.size(), " bytes is more than can be encoded at once (1 GiB)"));
   if (!is_utf8(text)) throw ValueError(str(where, ": the text to encode is not well-formed UTF-8: ", quote(text)));
@@ -104,25 +82,21 @@ Draft Pipeline::encode(std::string_view text, size_t index, const std::optional<
   if (!model->takes_bytes())
     for (auto& piece : pieces)
       if (piece.text.is_bytes) piece.text = spell_bytes(piece.text, work.text.arena);
-  std::pair<size_t, size_t> kept(0, pieces.size());
-  if (truncation && (truncation->strategy != "OnlySecond" || index != 0))
-    kept = pieces_within(*model, pieces, *truncation, work.tokens);
-
   Draft draft;
   Encoding& out = draft.encoding;
   reserve(out, pieces.size() + pieces.size() / 4);
   const CharacterIndex characters(text, work.characters);
   const Vocabulary& vocabulary = model->vocabulary();
-  for (size_t i = kept.first; i < kept.second; ++i) {
+  for (size_t i = 0; i < pieces.size(); ++i) {
     const auto& [piece, added_id] = pieces[i];
     if (added_id >= 0) {
-      push(out, static_cast<uint32_t>(added_id), piece.text, characters.convert(piece.origin(0, piece.text.size())), i - kept.first);
+      push(out, static_cast<uint32_t>(added_id), piece.text, characters.convert(piece.origin(0, piece.text.size())), i);
       continue;
     }
     work.tokens.clear();
     model->tokenize(piece, work.tokens);
     for (const auto& [id, begin, end] : work.tokens)
-      push(out, id, vocabulary.token(id).value_or(std::string_view()), characters.convert(piece.origin(begin, end)), i - kept.first);
+      push(out, id, vocabulary.token(id).value_or(std::string_view()), characters.convert(piece.origin(begin, end)), i);
   }
   out.type_ids.assign(out.ids.size(), static_cast<int64_t>(index));
   out.special_tokens_mask.assign(out.ids.size(), 0);

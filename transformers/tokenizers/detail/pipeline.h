@@ -28,7 +28,7 @@ struct Pipeline {
   Json parts = Json::object();  // the JSON of normalizer, pre_tokenizer, post_processor and decoder
 
   /// A text before post-processing. `index` is 0, or 1 for the second of a pair.
-  [[nodiscard]] Draft encode(std::string_view text, size_t index, const std::optional<TruncationOptions>& truncation) const;
+  [[nodiscard]] Draft encode(std::string_view text, size_t index) const;
   [[nodiscard]] Draft post_process(std::vector<Draft>&& drafts, bool add_special_tokens,
                                    const std::optional<TruncationOptions>& truncation) const;
   [[nodiscard]] std::optional<std::string_view> token(uint32_t id) const;
