@@ -1,11 +1,12 @@
 # The layers above the libtorch line: one library. The kernels are compiled apart: they use no precompiled header, and a
-# folder per instruction set brings its own flags.
+# file of cpu/ is compiled by Highway once per instruction set.
 file(GLOB kernel_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/*.cpp)
 file(GLOB kernel_cpu_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/cpu/*.cpp)
+pkg_check_modules(HIGHWAY REQUIRED IMPORTED_TARGET libhwy)
 if(kernel_sources)
   add_library(transformers_kernels OBJECT ${kernel_sources} ${kernel_cpu_sources})
   target_include_directories(transformers_kernels PUBLIC ${PROJECT_SOURCE_DIR})
-  target_link_libraries(transformers_kernels PUBLIC torch transformers_files PRIVATE transformers_flags)
+  target_link_libraries(transformers_kernels PUBLIC torch transformers_files PRIVATE transformers_flags PkgConfig::HIGHWAY)
   target_compile_options(transformers_kernels PRIVATE -fopenmp)
   target_compile_definitions(transformers_kernels PRIVATE AT_PER_OPERATOR_HEADERS)
   set_source_files_properties(${kernel_cpu_sources} PROPERTIES COMPILE_OPTIONS "-O3;-fno-math-errno")
@@ -19,7 +20,7 @@ if(torch_sources)
   transformers_library(transformers LINK transformers_tokenizers torch)
   target_sources(transformers_transformers PRIVATE ${torch_sources} $<TARGET_OBJECTS:transformers_kernels>)
   set_target_properties(transformers_transformers PROPERTIES OUTPUT_NAME transformers)
-  target_link_libraries(transformers_transformers PRIVATE ${TRANSFORMERS_GOMP})
+  target_link_libraries(transformers_transformers PRIVATE ${TRANSFORMERS_GOMP} PkgConfig::HIGHWAY)
   if(TRANSFORMERS_PCH)
     target_precompile_headers(transformers_transformers PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/nn/module.h)
   endif()

@@ -1,7 +1,8 @@
 #pragma once
 
-#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace transformers::kernels {
 
@@ -10,7 +11,10 @@ namespace transformers::kernels {
 /// instruction_sets(), when the variable names something else.
 [[nodiscard]] std::string_view active_instruction_set();
 
-/// Names that TRANSFORMERS_CPU_ISA may have on this processor, best first.
-[[nodiscard]] std::span<const std::string_view> instruction_sets();
+/// The names that TRANSFORMERS_CPU_ISA may have on this processor, best first; the last, "none", composes ATen's ops.
+[[nodiscard]] std::vector<std::string_view> instruction_sets();
+
+/// Chooses for the whole process, no kernel running: for tests and benchmarks that compare. Throws as above.
+void use_instruction_set(std::string_view name);
 
 }  // namespace transformers::kernels

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+
 #include <initializer_list>
+
+#include "transformers/kernels/cpu/kernels.h"
 
 namespace transformers::kernels {
 
@@ -10,6 +13,12 @@ namespace transformers::kernels {
 [[nodiscard]] bool can_fuse(std::initializer_list<const at::Tensor*> tensors);
 
 /// True where elements of the last dimension lie side by side.
-[[nodiscard]] inline bool has_dense_rows(const at::Tensor& x) { return x.dim() > 0 && (x.size(-1) <= 1 || x.stride(-1) == 1); }
+[[nodiscard]] inline bool has_dense_rows(const at::Tensor& x) {
+  return x.dim() > 0 && (x.size(-1) <= 1 || x.stride(-1) == 1);
+}
+
+[[nodiscard]] inline cpu::Element element_of(const at::Tensor& x) {
+  return x.scalar_type() == at::kFloat ? cpu::Element::F32 : cpu::Element::BF16;
+}
 
 }  // namespace transformers::kernels
