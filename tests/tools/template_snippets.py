@@ -91,6 +91,8 @@ STATEMENTS = [
     "{% raw %}{{ x }}{% if %}{% endraw %}", "a {%- raw -%}  {{ x }}  {%- endraw -%} b", "{% raw %}\n x\n{% endraw %}\ny", "{% raw %}", "{# c #}x{# y", "a{#- c -#} b", "a {# multi\nline #}\nb", "  {# c #}  \nx",
     "  {% if n %}  \n  a\n  {% endif %}\nb", "a\n  {%- if n -%}  \n b {%- endif %} c", "a  {%+ if n %}b{% endif %}", "  {%+ if n +%}\n b{% endif %}", "{% if n -%}\n\n  a{% endif %}", "x {{- n -}} y", "x\n  {{ n }}\ny", "{{ n }}\n\n{{ n }}\n", "{{ n }}\n", "\n", "", " \n ", "{{ n }}\r\n{{ n }}\r\n",
     "{%- for x in l %}\n  {{ x }}\n{%- endfor %}\n", "\t{% set x = 1 %}\n\t{{ x }}", "a{% set x = 1 %}\n\nb", "{{ '{{' }}{{ '%}' }}", "{{ {'a': {'b': 1}}['a']['b'] }}", "{{ {'a': {}} }}", "{{-1}}", "{{+ 1}}", "{{ -1 }}", "{ { n } }", "{%if n%}a{%endif%}", "{{n}}{{ n}}", "{{ n }", "{% if n }", "}} %} #}", "{{ }}", "{% %}", "{{ n|  upper }}",
+    "{{ n[:2] }}", "{{ d[::] }}", "{{ (1|map('x')) is defined }}", "{% set x = l|map %}ok", "{% set x = l|selectattr() %}{{ x|list }}", "{{ people|sort(attribute='zip')|length }}", "{{ [missing, missing]|sort }}", "{{ {'a': missing, 'b': missing}|dictsort(by='value') }}", "{{ l|sort('x') }}", "{{ l is filter }}", "{% set x = n|batch(2) %}ok", "{% set x = n|items %}ok",
+    "{% for x in l %}{{ n }}{% endfor %}{% set n = 1 %}{{ n }}", "{{ n }}{% for x in l %}{{ n }}{% endfor %}{% set n = 1 %}", "{% macro m() %}{{ n }}{% endmacro %}{{ m() }}{% set n = 1 %}{{ m() }}", "{% for x in l %}{{ n }}{% endfor %}{% if z %}{% set n = 1 %}{% endif %}", "{% for x in l %}{{ n }}{% endfor %}{% if z %}{% set n = 1 %}{% else %}{% set n = 2 %}{% endif %}{{ n }}", "{% for x in l %}{{ n }}{% endfor %}{% if z %}{% set n = 1 %}{% elif t %}{% set n = 3 %}{% else %}{% set n = 2 %}{% endif %}{{ n }}", "{% for x in l %}{{ n }}{% endfor %}{% if n %}{% endif %}{% set n = 1 %}", "{% for x in l %}{{ n }}{% endfor %}{% set n = n %}", "{% for x in l %}{{ n }}{% endfor %}{% set n %}{{ n }}{% endset %}{{ n }}",
     "{% include 'x' %}", "{% if z %}{% include 'x' %}{% endif %}ok", "{% import 'x' as y %}", "{% extends 'x' %}", "{% from 'x' import y %}", "{% block a %}x{{ n }}{% endblock %}", "{% nope %}", "{% endif %}", "{% if n %}", "{% for x in l %}", "{% if n %}{% endfor %}", "{% for %}{% endfor %}", "{% for x l %}{% endfor %}", "{% set %}", "{% set x %}", "{% else %}", "{% do l.append(1) %}", "{% print n, s %}",
     "{% if z %}{{ n|nope }}{% endif %}ok", "{{ (n|nope) if z else 'ok' }}", "{% for x in empty %}{{ x|nope }}{% endfor %}", "{% if z %}{{ n is nope }}{% endif %}ok",
     "{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.next() }}{{ c.current }}{{ c.next() }}{{ c.reset() }}", "{% set j = joiner() %}{% for x in l %}{{ j() }}{{ x }}{% endfor %}", "{{ strftime_now('%%') }}", "{{ strftime_now('%Y')|length }}", "{% set g = l|map('string') %}{{ g|join }}{{ g|join }}", "{% set it = l|reverse %}{{ it|first }}{{ it|list }}", "{% set ns = namespace(f=false) %}{% for x in l if not ns.f %}{{ x }}{% set ns.f = true %}{% endfor %}",
@@ -99,12 +101,8 @@ STATEMENTS = [
 ]
 
 
-def split_row(row):
-    """Expressions of a row: a bar separates them, except within quotes or brackets or as the mark of a filter."""
-    return [part for part in row.split("|") if part.strip()]
-
-
 def snippets():
+    """All templates; a bar in a row of expressions separates two, unless it is the mark of a filter or within quotes."""
     pieces, filters = [], set()
     from jinja2.filters import FILTERS
 

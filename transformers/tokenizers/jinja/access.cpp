@@ -155,12 +155,11 @@ Value get_item(Interpreter& in, const Value& object, const Value& key, const Exp
   return value.is_missing() ? Value::undefined(origin) : value;
 }
 
-Value get_slice(Interpreter& in, const Value& object, const Value (&parts)[3], const Expr* origin) {
+// Unlike other subscripts, a slice that does not fit is an error.
+Value get_slice(Interpreter& in, const Value& object, const Value (&parts)[3]) {
   if (object.is_undefined()) in.fail_undefined(object);
-  const bool valid = std::all_of(std::begin(parts), std::end(parts),
-                                 [](const Value& part) { return part.is_none() || part.is_integral(); });
-  if (!valid || (!object.is_array() && !object.is_string() && !object.is(Kind::Range)))
-    return Value::undefined(origin);
+  if (!object.is_array() && !object.is_string() && !object.is(Kind::Range))
+    in.fail(str("expected a sequence to slice, found ", type_name(object)));
   if (parts[2].is_integral() && parts[2].integer() == 0) in.fail("the step of a slice is zero");
   const Indices at = clip(in, parts, length_or_none(object));
   Range range;

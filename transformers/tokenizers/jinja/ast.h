@@ -71,10 +71,14 @@ struct Stmt {
 struct Program {
   Body body = {};
   std::vector<std::string> names = {};  // by number
+  std::vector<int> hidden = {};         // see hidden_names
 };
 
 /// Numbers that the parser gives to the names that the interpreter itself reads and writes.
 enum SpecialName : int { kLoopName, kCallerName, kKwargsName, kVarargsName };
+
+/// Names whose variables the template hides from itself, as it assigns them at the top level before it reads them.
+[[nodiscard]] std::vector<int> hidden_names(const Program& program);
 
 [[nodiscard]] Program parse(std::string_view source);
 

@@ -85,13 +85,28 @@ static std::vector<std::string_view> parameter_names(std::string_view parameters
   return names;
 }
 
-Value invoke(Interpreter& in, const Builtin& row, const Value& self, const CallValues& raw) {
-  in.charge(1);
-  std::vector<Value> args;
-  if (row.parameters == "*") {
+static Value run(Interpreter& in, const Builtin& row, const Value& self, std::span<const Value> args,
+                 const CallValues& raw) {
+  if (!row.is_lazy) {
     Call call{in, self, args, raw};
     return row.run(call);
   }
+  Value items;
+  return in.generator([&in, &row, self, kept = std::vector<Value>(args.begin(), args.end()), raw, items](
+                          Value& out) mutable {
+    if (items.is_missing()) {
+      Call call{in, self, kept, raw};
+      items = row.run(call);
+    }
+    in.check_stack();
+    return items.as<Generator>().next(out);
+  });
+}
+
+Value invoke(Interpreter& in, const Builtin& row, const Value& self, const CallValues& raw) {
+  in.charge(1);
+  std::vector<Value> args;
+  if (row.parameters == "*") return run(in, row, self, args, raw);
   const auto names = parameter_names(row.parameters);
   if (raw.positional.size() > names.size())
     in.fail(str(quote(row.name), " takes at most ", names.size(), " arguments, found ", raw.positional.size()));
@@ -107,8 +122,7 @@ Value invoke(Interpreter& in, const Builtin& row, const Value& self, const CallV
   }
   for (size_t i = 0; i < static_cast<size_t>(row.required); ++i)
     if (args[i].is_missing()) in.fail(str(quote(row.name), " needs its argument ", quote(names[i])));
-  Call call{in, self, args, raw};
-  return row.run(call);
+  return run(in, row, self, args, raw);
 }
 
 }  // namespace transformers::jinja

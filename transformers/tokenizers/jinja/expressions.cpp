@@ -82,7 +82,7 @@ Value Interpreter::eval_item(const Expr& expr) {
   const auto part = [&](size_t i) { return subscript.items[i] ? eval(*subscript.items[i]) : Value::none(); };
   Value start = part(0), stop = part(1);
   const Value parts[3] = {std::move(start), std::move(stop), part(2)};
-  return get_slice(*this, object, parts, &expr);
+  return get_slice(*this, object, parts);
 }
 
 CallValues Interpreter::eval_arguments(const CallArguments& arguments) {

@@ -62,7 +62,6 @@ bool has_keyword(const CallValues& arguments, std::string_view wanted) {
                      [&](const auto& item) { return item.first == wanted; });
 }
 
-// What is wrong with the arguments shows only when items are asked for, as in the reference.
 Value map(Call& c) {
   if (!truth(c.in, c.self)) return nothing(c);
   auto source = std::make_shared<Source>(Source{Cursor(c.in, c.self), c.raw});
@@ -103,11 +102,11 @@ Value select(Call& c) {
 }
 
 constexpr Builtin kRows[] = {
-    {"map", map, "*"},
-    {"reject", select<false, false>, "*"},
-    {"rejectattr", select<true, false>, "*"},
-    {"select", select<false, true>, "*"},
-    {"selectattr", select<true, true>, "*"},
+    {"map", map, "*", 0, false, true},
+    {"reject", select<false, false>, "*", 0, false, true},
+    {"rejectattr", select<true, false>, "*", 0, false, true},
+    {"select", select<false, true>, "*", 0, false, true},
+    {"selectattr", select<true, true>, "*", 0, false, true},
 };
 static_assert(is_sorted_table(kRows));
 

@@ -59,13 +59,14 @@ struct Keyed {
   Value item;
 };
 
-// Stable, in both directions, as Python's sort.
-void sort_keyed(Interpreter& in, std::vector<Keyed>& rows, bool reverse) {
+enum class KeyOrder : uint8_t { Single, List };
+
+// Stable, in both directions, as Python's sort. Keys in a list are ordered only where they differ.
+void sort_keyed(Interpreter& in, std::vector<Keyed>& rows, bool reverse, KeyOrder order) {
   std::stable_sort(rows.begin(), rows.end(), [&](const Keyed& a, const Keyed& b) {
     for (size_t i = 0; i < a.keys.size(); ++i) {
       const Value &x = reverse ? b.keys[i] : a.keys[i], &y = reverse ? a.keys[i] : b.keys[i];
-      if (i + 1 == a.keys.size()) return less(in, x, y);
-      if (!equal(in, x, y)) return less(in, x, y);
+      if (order == KeyOrder::Single || !equal(in, x, y)) return less(in, x, y);
     }
     return false;
   });
@@ -93,7 +94,7 @@ Value sort(Call& c) {
     row.item = std::move(item);
     rows.push_back(std::move(row));
   }
-  sort_keyed(c.in, rows, c.flag(0));
+  sort_keyed(c.in, rows, c.integer(0, 0) != 0, KeyOrder::List);
   return take_items(c.in, rows);
 }
 
@@ -106,7 +107,7 @@ Value dictsort(Call& c) {
   std::vector<Keyed> rows;
   for (const auto& [key, value] : c.self.as<Dict>().items)
     rows.push_back({{path.get(c.in, by == "key" ? key : value)}, c.in.tuple({key, value})});
-  sort_keyed(c.in, rows, c.flag(2));
+  sort_keyed(c.in, rows, c.integer(2, 0) != 0, KeyOrder::Single);
   return take_items(c.in, rows);
 }
 
@@ -206,7 +207,7 @@ Value groupby(Call& c) {
     Value key = path.get(c.in, item);
     rows.push_back({{std::move(key)}, std::move(item)});
   }
-  sort_keyed(c.in, rows, false);
+  sort_keyed(c.in, rows, false, KeyOrder::Single);
   std::vector<Value> groups;
   for (size_t i = 0; i < rows.size();) {
     std::vector<Value> members;
@@ -231,21 +232,21 @@ Value items(Call& c) {
 }
 
 constexpr Builtin kRows[] = {
-    {"batch", batch, "linecount fill_with", 1},
+    {"batch", batch, "linecount fill_with", 1, false, true},
     {"dictsort", dictsort, "case_sensitive by reverse"},
     {"first", first},
     {"groupby", groupby, "attribute default case_sensitive", 1},
-    {"items", items},
+    {"items", items, "", 0, false, true},
     {"join", join_items, "d attribute"},
     {"last", last},
     {"list", list},
     {"max", extreme<true>, "case_sensitive attribute"},
     {"min", extreme<false>, "case_sensitive attribute"},
     {"reverse", reverse},
-    {"slice", slice, "slices fill_with", 1},
+    {"slice", slice, "slices fill_with", 1, false, true},
     {"sort", sort, "reverse case_sensitive attribute"},
     {"sum", sum, "attribute start"},
-    {"unique", unique, "case_sensitive attribute"},
+    {"unique", unique, "case_sensitive attribute", 0, false, true},
 };
 static_assert(is_sorted_table(kRows));
 

@@ -20,6 +20,7 @@ Interpreter::Interpreter(const Program& program, const Json& variables) : progra
     }
     if (const Json* value = variables.find(program.names[i])) root_[i] = import(*value);
   }
+  for (const int id : program.hidden) root_[static_cast<size_t>(id)] = Value();
 }
 
 std::string Interpreter::run() {

@@ -29,7 +29,7 @@ namespace transformers::jinja {
 
 [[nodiscard]] Value get_attribute(Interpreter& in, const Value& object, std::string_view name, const Expr* origin);
 [[nodiscard]] Value get_item(Interpreter& in, const Value& object, const Value& key, const Expr* origin);
-[[nodiscard]] Value get_slice(Interpreter& in, const Value& object, const Value (&parts)[3], const Expr* origin);
+[[nodiscard]] Value get_slice(Interpreter& in, const Value& object, const Value (&parts)[3]);
 [[nodiscard]] Value loop_attribute(Interpreter& in, LoopObject& loop, std::string_view name);
 /// The next item, counting those taken ahead.
 bool advance_loop(Interpreter& in, LoopObject& loop, Value& item);

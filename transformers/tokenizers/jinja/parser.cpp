@@ -37,6 +37,7 @@ Program Parser::run() {
   program.body = parse_body({});
   if (!unknown_.empty()) fail_at(unknown_.front().first, unknown_.front().second);
   program.names = std::move(names_);
+  program.hidden = hidden_names(program);
   return program;
 }
 

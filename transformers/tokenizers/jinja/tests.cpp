@@ -1,5 +1,4 @@
-#include <cmath>
-
+#include "transformers/base/strings.h"
 #include "transformers/tokenizers/jinja/interpreter.h"
 #include "transformers/tokenizers/jinja/operations.h"
 #include "transformers/tokenizers/jinja/unicode.h"
@@ -34,8 +33,11 @@ Value test_number(Call& c) { return Value(c.self.is_number()); }
 Value test_escaped(Call&) { return Value(false); }
 Value test_lower(Call& c) { return Value(is_class(to_text(c.in, c.self), "lower")); }
 Value test_upper(Call& c) { return Value(is_class(to_text(c.in, c.self), "upper")); }
-Value test_filter(Call& c) { return Value(c.self.is_string() && find_filter(c.self.text())); }
-Value test_test(Call& c) { return Value(c.self.is_string() && find_test(c.self.text())); }
+template <const Builtin* (*find)(std::string_view)>
+Value test_known(Call& c) {
+  if (!is_hashable(c.self)) c.in.fail(str("expected a name, found ", type_name(c.self)));
+  return Value(c.self.is_string() && find(c.self.text()));
+}
 
 Value test_sequence(Call& c) {
   return Value(c.self.is_string() || c.self.is_array() || c.self.is(Kind::Dict) || c.self.is(Kind::Range) ||
@@ -93,7 +95,7 @@ constexpr Builtin kRows[] = {
     {"escaped", test_escaped},
     {"even", test_even},
     {"false", test_false},
-    {"filter", test_filter},
+    {"filter", test_known<find_filter>},
     {"float", test_kind<Kind::Float>},
     {"ge", test_compare<Operator::Ge>, "b", 1},
     {"greaterthan", test_compare<Operator::Gt>, "b", 1},
@@ -113,7 +115,7 @@ constexpr Builtin kRows[] = {
     {"sameas", test_sameas, "other", 1},
     {"sequence", test_sequence},
     {"string", test_kind<Kind::String>},
-    {"test", test_test},
+    {"test", test_known<find_test>},
     {"true", test_true},
     {"undefined", test_kind<Kind::Undefined>},
     {"upper", test_upper},
