@@ -31,7 +31,7 @@ class GPT2Attention final : public nn::Module {
         dropout_(c.attn_pdrop),
         layer_(layer) {
     if (c.n_embd % c.n_head != 0)
-      throw ValueError(str("n_embd is ", c.n_embd, " and n_head ", c.n_head, "; the first must be a multiple of the second"));
+      throw ValueError(str("n_embd is ", c.n_embd, ", which must be a multiple of n_head, ", c.n_head));
     if (is_cross) q_attn = child<nn::Conv1D>("q_attn", {.in = c.n_embd, .out = c.n_embd});
     c_proj = child<nn::Conv1D>("c_proj", {.in = c.n_embd, .out = c.n_embd});
     resid_dropout = child<nn::Dropout>("resid_dropout", {.p = c.resid_pdrop});
@@ -116,44 +116,16 @@ class GPT2Block final : public nn::Module {
   nn::Ref<GPT2MLP> mlp;
 };
 
-// One vector per sequence: that of a chosen token, or the mean; then a projection.
-class GPT2SequenceSummary final : public nn::Module {
- public:
-  explicit GPT2SequenceSummary(const GPT2Config& c)
-      : type_(c.summary_type), act_(nn::activation(c.summary_activation.value_or("linear"))) {
-    if (type_ != "last" && type_ != "first" && type_ != "mean" && type_ != "cls_index")
-      throw NotImplementedError(str("summary_type is ", quote(type_), "; known are last, first, mean, cls_index"));
-    if (c.summary_use_proj)
-      summary = child<nn::Linear>("summary",
-                                  {.in = c.n_embd, .out = c.summary_proj_to_labels ? c.num_labels() : c.n_embd});
-    const auto last = c.get("summary_last_dropout");
-    first_dropout = child<nn::Dropout>("first_dropout", {.p = c.summary_first_dropout});
-    last_dropout = child<nn::Dropout>("last_dropout", {.p = last.is_number() ? last.as_double() : 0.0});
-  }
-
-  // x: (…, tokens, hidden); index: (…) or undefined for the last token.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& index) {
-    auto y = first_dropout(pick(x, index));
-    if (summary) y = summary(y);
-    return last_dropout(act_(y));
-  }
-
- private:
-  [[nodiscard]] at::Tensor pick(const at::Tensor& x, const at::Tensor& index) const {
-    if (type_ == "last") return x.select(1, -1);
-    if (type_ == "first") return x.select(1, 0);
-    if (type_ == "mean") return x.mean(1);
-    if (!index.defined()) return x.select(-2, -1);
-    auto shape = index.sizes().vec();
-    shape.insert(shape.end(), {1, x.size(-1)});
-    return x.gather(-2, index.unsqueeze(-1).unsqueeze(-1).expand(shape)).squeeze(-2);
-  }
-
-  nn::Ref<nn::Linear> summary;
-  nn::Ref<nn::Dropout> first_dropout, last_dropout;
-  std::string type_;
-  nn::Activation act_;
-};
+static nn::SequenceSummary::Options gpt2_summary(const GPT2Config& c) {
+  const auto last = c.get("summary_last_dropout");
+  nn::SequenceSummary::Options options{.type = c.summary_type,
+                                       .hidden = c.n_embd,
+                                       .activation = c.summary_activation.value_or("linear"),
+                                       .first_dropout = c.summary_first_dropout,
+                                       .last_dropout = last.is_number() ? last.as_double() : 0.0};
+  if (c.summary_use_proj) options.out = c.summary_proj_to_labels ? c.num_labels() : c.n_embd;
+  return options;
+}
 
 void GPT2PreTrainedModel::_init_weights(torch::nn::Module& module) {
   PreTrainedModel::_init_weights(module);
@@ -186,49 +158,57 @@ GPT2Model::GPT2Model(const std::shared_ptr<GPT2Config>& c)
   post_init();
 }
 
+// Choices of a multiple choice are rows of a larger batch.
+static at::Tensor gpt2_rows(const at::Tensor& x) { return x.defined() && x.dim() == 3 ? x.flatten(0, 1) : x; }
+
+nn::LayerContext GPT2Model::make_context(const at::Tensor& x, const ModelInputs& in, nn::Cache* cache) const {
+  const int64_t queries = x.size(1);
+  const auto mask = nn::causal_mask(gpt2_rows(in.attention_mask),
+                                    {.queries = queries,
+                                     .past = cache ? cache->length() : 0,
+                                     .keys = cache ? cache->extent(0, queries) : nn::CacheLayer::Extent{queries, 0},
+                                     .dtype = x.scalar_type(),
+                                     .device = x.device(),
+                                     .may_skip = attends_with_sdpa()});
+  const bool upcasts = upcasts_ && config->attn_implementation == "eager";
+  nn::LayerContext context{.attend = upcasts ? gpt2_upcast_attention : attend(),
+                           .mask = mask.additive,
+                           .is_causal = mask.is_causal,
+                           .cache = cache,
+                           .encoder_hidden_states = in.encoder_hidden_states};
+  if (in.encoder_hidden_states.defined())
+    context.encoder_mask = nn::expand_mask(in.encoder_attention_mask, x.scalar_type());
+  return context;
+}
+
 ModelOutput GPT2Model::run(const ModelInputs& in) {
   if (in.input_ids.defined() == in.inputs_embeds.defined())
     throw ValueError("GPT2Model: give exactly one of input_ids and inputs_embeds");
   if (in.encoder_hidden_states.defined() && !has_cross_attention_)
     throw ValueError("GPT2Model: encoder_hidden_states are given, but the config has no add_cross_attention; set it");
-  // Choices of a multiple choice are rows of a larger batch.
-  const auto rows = [](const at::Tensor& t) { return t.dim() > 2 ? t.flatten(0, -2) : t; };
-  auto x = in.inputs_embeds.defined() ? in.inputs_embeds : wte(rows(in.input_ids));
+  auto x = in.inputs_embeds.defined() ? in.inputs_embeds : wte(gpt2_rows(in.input_ids));
   auto cache = in.past_key_values;
   if (!cache && *in.use_cache) cache = make_cache();
-  const int64_t queries = x.size(1), past = cache ? cache->length() : 0;
-  const auto positions = at::TensorOptions().dtype(at::kLong).device(x.device());
-  const auto mask = nn::causal_mask(
-      in.attention_mask.defined() && in.attention_mask.dim() == 3 ? rows(in.attention_mask) : in.attention_mask,
-      {.queries = queries,
-       .past = past,
-       .keys = cache ? cache->extent(0, queries) : nn::CacheLayer::Extent{queries, 0},
-       .dtype = x.scalar_type(),
-       .device = x.device(),
-       .may_skip = attends_with_sdpa()});
-  x = x + wpe(in.position_ids.defined() ? rows(in.position_ids)
-                                        : at::arange(past, past + queries, positions).unsqueeze(0));
-  if (in.token_type_ids.defined()) x = x + wte(rows(in.token_type_ids));
-  x = drop(x);
-
   ModelOutput output;
-  nn::LayerContext context{.attend = upcasts_ && config->attn_implementation == "eager" ? gpt2_upcast_attention : attend(),
-                           .mask = mask.additive,
-                           .is_causal = mask.is_causal,
-                           .cache = cache.get(),
-                           .encoder_hidden_states = in.encoder_hidden_states};
-  if (context.encoder_hidden_states.defined())
-    context.encoder_mask = nn::expand_mask(in.encoder_attention_mask, x.scalar_type());
+  auto context = make_context(x, in, cache.get());
   if (*in.output_attentions) {
     context.attentions = &output.attentions;
     context.cross_attentions = &output.cross_attentions;
   }
+  const int64_t past = cache ? cache->length() : 0;
+  const auto long_on_device = at::TensorOptions().dtype(at::kLong).device(x.device());
+  const auto positions = in.position_ids.defined()
+                             ? gpt2_rows(in.position_ids)
+                             : at::arange(past, past + x.size(1), long_on_device).unsqueeze(0);
+  x = x + wpe(positions);
+  if (in.token_type_ids.defined()) x = x + wte(gpt2_rows(in.token_type_ids));
+  x = drop(x);
   for (const auto& block : h) {
     if (*in.output_hidden_states) output.hidden_states.push_back(x);
     x = block(x, context);
   }
   x = ln_f(x);
-  if (in.input_ids.defined() && in.input_ids.dim() > 2) x = x.unflatten(0, in.input_ids.sizes().slice(0, in.input_ids.dim() - 1));
+  if (in.input_ids.defined() && in.input_ids.dim() == 3) x = x.unflatten(0, {in.input_ids.size(0), -1});
   output.last_hidden_state = x;
   if (*in.output_hidden_states) output.hidden_states.push_back(x);
   if (*in.use_cache) output.past_key_values = cache;
@@ -260,7 +240,7 @@ GPT2DoubleHeadsModel::GPT2DoubleHeadsModel(const std::shared_ptr<GPT2Config>& c)
     : GPT2PreTrainedModel(gpt2_single_label(c)),
       transformer(child_of<GPT2Model>("transformer", c)),
       lm_head(child<nn::Linear>("lm_head", {.in = c->n_embd, .out = c->vocab_size, .bias = false})),
-      multiple_choice_head(child_of<GPT2SequenceSummary>("multiple_choice_head", *c)) {
+      multiple_choice_head(child<nn::SequenceSummary>("multiple_choice_head", gpt2_summary(*c))) {
   post_init();
 }
 
@@ -295,19 +275,10 @@ static double gpt2_classifier_dropout(const GPT2Config& c) {
 }
 
 GPT2ForTokenClassification::GPT2ForTokenClassification(const std::shared_ptr<GPT2Config>& c)
-    : GPT2PreTrainedModel(c),
-      transformer(child_of<GPT2Model>("transformer", c)),
-      dropout(child<nn::Dropout>("dropout", {.p = gpt2_classifier_dropout(*c)})),
-      classifier(child<nn::Linear>("classifier", {.in = c->n_embd, .out = c->num_labels()})) {
+    : EncoderForTokenClassification(
+          c, {.body_name = "transformer", .hidden = c->n_embd, .dropout = gpt2_classifier_dropout(*c)},
+          std::make_shared<GPT2Model>(c)) {
   post_init();
-}
-
-ModelOutput GPT2ForTokenClassification::run(const ModelInputs& in) {
-  auto output = transformer(in);
-  output.logits = classifier(dropout(std::exchange(output.last_hidden_state, {})));
-  if (in.labels.defined()) output.loss = token_loss(output.logits, in.labels);
-  output.past_key_values = nullptr;  // the reference's TokenClassifierOutput has no cache
-  return output;
 }
 
 GPT2ForQuestionAnswering::GPT2ForQuestionAnswering(const std::shared_ptr<GPT2Config>& c)

@@ -1,6 +1,7 @@
 #pragma once
 
-#include "transformers/modeling/model.h"
+#include "transformers/modeling/encoder_heads.h"
+#include "transformers/nn/sequence_summary.h"
 
 namespace transformers {
 
@@ -42,7 +43,6 @@ struct GPT2Config final : PretrainedConfig {
 };
 
 class GPT2Block;
-class GPT2SequenceSummary;
 
 /// The initialisation that all GPT-2 classes share.
 class GPT2PreTrainedModel : public PreTrainedModel {
@@ -61,6 +61,7 @@ class GPT2Model : public GPT2PreTrainedModel {
   ModelOutput run(const ModelInputs& inputs) override;
 
  private:
+  [[nodiscard]] nn::LayerContext make_context(const at::Tensor& x, const ModelInputs& inputs, nn::Cache* cache) const;
   nn::Ref<nn::Embedding> wte, wpe;
   nn::Ref<nn::Dropout> drop;
   std::vector<nn::Ref<GPT2Block>> h;
@@ -91,7 +92,7 @@ class GPT2DoubleHeadsModel : public GPT2PreTrainedModel {
  private:
   nn::Ref<GPT2Model> transformer;
   nn::Ref<nn::Linear> lm_head;
-  nn::Ref<GPT2SequenceSummary> multiple_choice_head;
+  nn::Ref<nn::SequenceSummary> multiple_choice_head;
 };
 
 /// Classifies a sequence by its last token that is no padding.
@@ -107,17 +108,9 @@ class GPT2ForSequenceClassification : public GPT2PreTrainedModel {
   nn::Ref<nn::Linear> score;
 };
 
-class GPT2ForTokenClassification : public GPT2PreTrainedModel {
+class GPT2ForTokenClassification : public EncoderForTokenClassification {
  public:
   explicit GPT2ForTokenClassification(const std::shared_ptr<GPT2Config>& config);
-
- protected:
-  ModelOutput run(const ModelInputs& inputs) override;
-
- private:
-  nn::Ref<GPT2Model> transformer;
-  nn::Ref<nn::Dropout> dropout;
-  nn::Ref<nn::Linear> classifier;
 };
 
 class GPT2ForQuestionAnswering : public GPT2PreTrainedModel {

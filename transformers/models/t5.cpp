@@ -2,11 +2,8 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/log.h>
-#include <ATen/ops/where.h>
 
 #include <cmath>
-#include <tuple>
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
@@ -14,6 +11,7 @@
 #include "transformers/modeling/losses.h"
 #include "transformers/nn/activations.h"
 #include "transformers/nn/masks.h"
+#include "transformers/nn/relative_attention.h"
 
 namespace transformers {
 
@@ -49,88 +47,23 @@ static at::Tensor t5_finite(const at::Tensor& x) {
   return x.scalar_type() == at::kHalf && x.isinf().any().item<bool>() ? x.clamp(-kLimit, kLimit) : x;
 }
 
-// Attention over the tokens before or over an encoder. Scores are not scaled; the first layer of a stack adds a bias by
-// distance, which the others reuse.
-class T5Attention final : public nn::Module {
- public:
-  T5Attention(const T5Config& c, int64_t layer, bool is_decoder, bool is_cross)
-      : q(child<nn::Linear>("q", {.in = c.d_model, .out = c.num_heads * c.d_kv, .bias = false})),
-        k(child<nn::Linear>("k", {.in = c.d_model, .out = c.num_heads * c.d_kv, .bias = false})),
-        v(child<nn::Linear>("v", {.in = c.d_model, .out = c.num_heads * c.d_kv, .bias = false})),
-        o(child<nn::Linear>("o", {.in = c.num_heads * c.d_kv, .out = c.d_model, .bias = false})),
-        head_size_(c.d_kv),
-        layer_(layer),
-        buckets_(c.relative_attention_num_buckets),
-        max_distance_(c.relative_attention_max_distance),
-        dropout_(c.dropout_rate),
-        is_decoder_(is_decoder),
-        is_cross_(is_cross) {
-    if (layer == 0 && !is_cross)
-      relative_attention_bias = child<nn::Embedding>("relative_attention_bias", {.count = buckets_, .size = c.num_heads});
-  }
-
-  at::Tensor forward(const at::Tensor& x, const nn::LayerContext& context) {
-    return is_cross_ ? attend_encoder(x, context) : attend_self(x, context);
-  }
-
- private:
-  [[nodiscard]] at::Tensor heads(const at::Tensor& t) const { return nn::split_heads(t, head_size_); }
-  [[nodiscard]] nn::AttentionOptions options() const { return {.dropout = is_training() ? dropout_ : 0.0}; }
-
-  at::Tensor attend_self(const at::Tensor& x, const nn::LayerContext& context) {
-    const int64_t past = context.cache ? context.cache->length() : 0;
-    auto keys = heads(k(x)), values = heads(v(x));
-    if (context.cache) std::tie(keys, values) = context.cache->update(layer_, keys, values);
-    auto bias = context.position_bias;
-    if (relative_attention_bias && !bias.defined()) {
-      bias = distance_bias(past, x.size(1), keys.size(2));
-      if (context.mask.defined()) bias = bias + context.mask;
-      *context.new_position_bias = bias;
-    }
-    const auto result = context.attend(heads(q(x)), keys, values, bias, options());
-    context.record(result);
-    return o(nn::merge_heads(result.hidden));
-  }
-
-  at::Tensor attend_encoder(const at::Tensor& x, const nn::LayerContext& context) {
-    nn::Cache::Cross uncached;
-    auto& cross = context.cache ? context.cache->cross(layer_) : uncached;
-    if (!cross.keys.defined())
-      cross = {.keys = heads(k(context.encoder_hidden_states)), .values = heads(v(context.encoder_hidden_states))};
-    const auto result = context.attend(heads(q(x)), cross.keys, cross.values, context.encoder_mask, options());
-    context.record_cross(result);
-    return o(nn::merge_heads(result.hidden));
-  }
-
-  // (1, heads, queries, keys)
-  at::Tensor distance_bias(int64_t past, int64_t queries, int64_t keys) {
-    const auto positions = at::TensorOptions().dtype(at::kLong).device(relative_attention_bias->weight.device());
-    const auto distance = at::arange(keys, positions).unsqueeze(0) - at::arange(past, past + queries, positions).unsqueeze(1);
-    return relative_attention_bias(bucket(distance)).permute({2, 0, 1}).unsqueeze(0);
-  }
-
-  // Half of the buckets are for single distances, the others grow logarithmically up to max_distance; an encoder has
-  // both for each direction.
-  [[nodiscard]] at::Tensor bucket(const at::Tensor& distance) const {
-    const int64_t count = is_decoder_ ? buckets_ : buckets_ / 2, exact = count / 2;
-    const auto steps = is_decoder_ ? distance.clamp_max(0).neg() : distance.abs();
-    const double range = std::log(static_cast<double>(max_distance_) / static_cast<double>(exact));
-    const auto far = (at::log(steps.to(at::kFloat) / exact) / range * (count - exact)).to(at::kLong) + exact;
-    const auto near_or_far = at::where(steps.lt(exact), steps, far.clamp_max(count - 1));
-    return is_decoder_ ? near_or_far : near_or_far + distance.gt(0).to(at::kLong) * count;
-  }
-
-  nn::Ref<nn::Linear> q, k, v, o;
-  nn::Ref<nn::Embedding> relative_attention_bias;
-  int64_t head_size_, layer_, buckets_, max_distance_;
-  double dropout_;
-  bool is_decoder_, is_cross_;
-};
+static nn::RelativeAttention::Options t5_attention(const T5Config& c, int64_t layer, bool is_decoder, bool is_cross) {
+  return {.hidden = c.d_model,
+          .heads = c.num_heads,
+          .head_size = c.d_kv,
+          .buckets = c.relative_attention_num_buckets,
+          .max_distance = c.relative_attention_max_distance,
+          .dropout = c.dropout_rate,
+          .has_bias = layer == 0 && !is_cross,
+          .is_bidirectional = !is_decoder,
+          .is_cross = is_cross};
+}
 
 class T5LayerAttention final : public nn::Module {
  public:
   T5LayerAttention(const T5Config& c, int64_t layer, bool is_decoder, bool is_cross)
-      : attention(child_of<T5Attention>(is_cross ? "EncDecAttention" : "SelfAttention", c, layer, is_decoder, is_cross)),
+      : attention(child<nn::RelativeAttention>(is_cross ? "EncDecAttention" : "SelfAttention",
+                                               t5_attention(c, layer, is_decoder, is_cross), layer)),
         layer_norm(child<nn::RMSNorm>("layer_norm", {.size = c.d_model, .eps = c.layer_norm_epsilon})),
         dropout(child<nn::Dropout>("dropout", {.p = c.dropout_rate})) {}
   at::Tensor forward(const at::Tensor& x, const nn::LayerContext& context) {
@@ -138,7 +71,7 @@ class T5LayerAttention final : public nn::Module {
   }
 
  private:
-  nn::Ref<T5Attention> attention;
+  nn::Ref<nn::RelativeAttention> attention;
   nn::Ref<nn::RMSNorm> layer_norm;
   nn::Ref<nn::Dropout> dropout;
 };
@@ -290,8 +223,9 @@ void T5PreTrainedModel::_init_weights(torch::nn::Module& module) {
 at::Tensor T5PreTrainedModel::shift_right(const at::Tensor& ids) const {
   const auto start = c_->get("decoder_start_token_id");
   if (!start.is_int() || !c_->pad_token_id)
-    throw ValueError("the config has no decoder_start_token_id or no pad_token_id, which decoder inputs are made with; set "
-                     "both (T5 uses the padding for both) or give decoder_input_ids");
+    throw ValueError(
+        "decoder inputs are made with decoder_start_token_id and pad_token_id, one of which the config lacks; set both, or "
+        "give decoder_input_ids");
   const auto shifted = at::constant_pad_nd(ids, {1, -1}, start.as_int());
   return shifted.masked_fill(shifted.eq(-100), *c_->pad_token_id);
 }
@@ -419,11 +353,11 @@ static at::Tensor t5_at_end(const at::Tensor& x, const at::Tensor& ids, const T5
   const auto ends = token_ids(c.eos_token_id, "eos_token_id");
   if (ends.size() != 1) throw ValueError(str("T5: the config has ", ends.size(), " eos_token_ids, expected one"));
   if (x.size(1) != ids.size(1))
-    throw ValueError(str("T5: the decoder has ", x.size(1), " tokens and input_ids ", ids.size(1), ", expected as many"));
+    throw ValueError(str("T5: the decoder has ", x.size(1), " tokens, expected as many as input_ids, ", ids.size(1)));
   const auto is_end = ids.eq(ends[0]).to(at::kLong);
   const auto counts = is_end.sum(1);
   if (counts.min().item<int64_t>() < 1 || counts.min().item<int64_t>() != counts.max().item<int64_t>())
-    throw ValueError(str("T5: every row of input_ids must hold the eos_token_id ", ends[0], " equally often, at least once"));
+    throw ValueError(str("T5: every row of input_ids must hold the eos_token_id ", ends[0], " as often, at least once"));
   const auto last = (is_end * at::arange(1, ids.size(1) + 1, is_end.options())).argmax(1).to(x.device());
   return x.gather(1, last.view({-1, 1, 1}).expand({-1, 1, x.size(2)})).squeeze(1);
 }
@@ -441,18 +375,10 @@ ModelOutput T5ForSequenceClassification::run(const ModelInputs& in) {
 }
 
 T5ForTokenClassification::T5ForTokenClassification(const std::shared_ptr<T5Config>& c)
-    : T5PreTrainedModel(c),
-      transformer(child_of<T5EncoderModel>("transformer", c)),
-      dropout(child<nn::Dropout>("dropout", {.p = c->classifier_dropout})),
-      classifier(child<nn::Linear>("classifier", {.in = c->d_model, .out = c->num_labels()})) {
+    : EncoderForTokenClassification(
+          c, {.body_name = "transformer", .hidden = c->d_model, .dropout = c->classifier_dropout},
+          std::make_shared<T5EncoderModel>(c)) {
   post_init();
-}
-
-ModelOutput T5ForTokenClassification::run(const ModelInputs& in) {
-  auto output = transformer(in);
-  output.logits = classifier(dropout(std::exchange(output.last_hidden_state, {})));
-  if (in.labels.defined()) output.loss = token_loss(output.logits, in.labels);
-  return output;
 }
 
 static constexpr ModelClass t5_encoder_class(ModelClass row) {
@@ -471,7 +397,8 @@ constinit const Architecture t5_architecture{
                 model_class<T5ForConditionalGeneration, T5Config>(
                     "T5ForConditionalGeneration", Task::Seq2SeqLM,
                     {kT5Encoder, kT5Decoder, {"lm_head.weight", "shared.weight"}}, true),
-                t5_encoder_class(model_class<T5EncoderModel, T5Config>("T5EncoderModel", Task::TextEncoding, {kT5Encoder})),
+                t5_encoder_class(model_class<T5EncoderModel, T5Config>("T5EncoderModel", Task::TextEncoding,
+                                                                       {kT5Encoder})),
                 model_class<T5ForSequenceClassification, T5Config>("T5ForSequenceClassification",
                                                                    Task::SequenceClassification),
                 t5_encoder_class(model_class<T5ForTokenClassification, T5Config>("T5ForTokenClassification",

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "transformers/modeling/model.h"
+#include "transformers/modeling/encoder_heads.h"
 
 namespace transformers {
 
@@ -124,17 +124,9 @@ class T5ForSequenceClassification : public T5PreTrainedModel {
   nn::Ref<Head> classification_head;
 };
 
-class T5ForTokenClassification : public T5PreTrainedModel {
+class T5ForTokenClassification : public EncoderForTokenClassification {
  public:
   explicit T5ForTokenClassification(const std::shared_ptr<T5Config>& config);
-
- protected:
-  ModelOutput run(const ModelInputs& inputs) override;
-
- private:
-  nn::Ref<T5EncoderModel> transformer;
-  nn::Ref<nn::Dropout> dropout;
-  nn::Ref<nn::Linear> classifier;
 };
 
 extern const Architecture t5_architecture;
