@@ -1,0 +1,133 @@
+#include <sys/utsname.h>
+
+#include <thread>
+
+#include "apps/cli/options.h"
+#include "apps/cli/terminal.h"
+#include "transformers/base/files.h"
+#include "transformers/base/strings.h"
+#include "transformers/config/version.h"
+#include "transformers/kernels/cpu_features.h"
+
+namespace transformers::cli {
+
+namespace {
+
+constexpr const char* kVariables[] = {"HF_HOME",
+                                      "HF_HUB_CACHE",
+                                      "HUGGINGFACE_HUB_CACHE",
+                                      "TRANSFORMERS_CACHE",
+                                      "HF_ENDPOINT",
+                                      "HF_HUB_OFFLINE",
+                                      "HF_TOKEN",
+                                      "HF_TOKEN_PATH",
+                                      "HUGGING_FACE_HUB_TOKEN",
+                                      "TRANSFORMERS_OFFLINE",
+                                      "TRANSFORMERS_VERBOSITY",
+                                      "TRANSFORMERS_NO_ADVISORY_WARNINGS",
+                                      "TRANSFORMERS_CPU_ISA",
+                                      "OMP_NUM_THREADS",
+                                      "MKL_NUM_THREADS",
+                                      "XDG_CACHE_HOME",
+                                      "XDG_STATE_HOME"};
+
+Json cpu_features() {
+  Json list = Json::list();
+#if defined(__x86_64__)
+  const std::pair<const char*, bool> features[] = {{"sse4.2", __builtin_cpu_supports("sse4.2")},
+                                                   {"avx", __builtin_cpu_supports("avx")},
+                                                   {"avx2", __builtin_cpu_supports("avx2")},
+                                                   {"fma", __builtin_cpu_supports("fma")},
+                                                   {"avx512f", __builtin_cpu_supports("avx512f")},
+                                                   {"avx512bw", __builtin_cpu_supports("avx512bw")},
+                                                   {"avx512vl", __builtin_cpu_supports("avx512vl")},
+                                                   {"avx512dq", __builtin_cpu_supports("avx512dq")},
+                                                   {"avx512vnni", __builtin_cpu_supports("avx512vnni")},
+                                                   {"avx512bf16", __builtin_cpu_supports("avx512bf16")}};
+  for (const auto& [name, is_there] : features)
+    if (is_there) list.push_back(name);
+#endif
+  return list;
+}
+
+std::string processor() {
+  try {
+    for (const auto& line : split(read_text("/proc/cpuinfo", 16 << 20), '\n'))
+      if (line.starts_with("model name")) return std::string(trim(std::string_view(line).substr(line.find(':') + 1)));
+  } catch (const Error&) {  // no such file on this system
+  }
+  return "unknown";
+}
+
+std::string platform() {
+  utsname names = {};
+  return uname(&names) == 0 ? str(names.sysname, " ", names.release, " ", names.machine) : "unknown";
+}
+
+// A secret's first and last letters are enough to tell which one it is.
+std::string shown(std::string_view name, const std::string& value) {
+  if (!name.ends_with("TOKEN")) return value;
+  return value.size() < 12 ? "****" : str(value.substr(0, 3), "****", value.substr(value.size() - 2));
+}
+
+Json variables() {
+  Json set = Json::object();
+  for (const char* name : kVariables)
+    if (const auto value = environment(name); !value.empty()) set[name] = shown(name, value);
+  return set;
+}
+
+std::string plain(const Json& value) {
+  if (value.is_string()) return value.as_string();
+  if (!value.is_array()) return value.dump();
+  std::vector<std::string> parts;
+  for (const auto& part : value.as_array()) parts.push_back(plain(part));
+  return join(parts, " ");
+}
+
+void print_table(const Json& report) {
+  for (const auto& [key, value] : report.as_object()) {
+    if (!value.is_object()) {
+      auto head = key;
+      head.resize(24, ' ');
+      write_out(str(head, plain(value), "\n"));
+      continue;
+    }
+    if (value.size() > 0) write_out(str(key, "\n"));
+    for (const auto& [name, text] : value.as_object()) write_out(str("  ", name, "=", plain(text), "\n"));
+  }
+}
+
+int run(const Arguments& arguments) {
+  Json report = Json::object();
+  report["transformers_cpp"] = kVersion;
+  report["reference"] = kReferenceVersion;
+  report["libtorch"] = TRANSFORMERS_LIBTORCH;
+  report["compiler"] = __VERSION__;
+  report["platform"] = platform();
+  report["processor"] = processor();
+  report["cpu_features"] = cpu_features();
+  report["kernels"] = kernels::active_instruction_set();
+  report["threads"] = static_cast<int64_t>(std::thread::hardware_concurrency());
+  report["devices"] = Json::Array{"cpu"};
+  report["hub_cache"] = hub_cache_folder().native();
+  report["environment"] = variables();
+  if (arguments.has("json"))
+    write_out(report.dump() + "\n");
+  else
+    print_table(report);
+  return 0;
+}
+
+}  // namespace
+
+extern const Command env_command;
+constinit const Command env_command{
+    .name = "env",
+    .summary = "versions, processor features, cache folders and environment variables in force",
+    .usage = "[--json]",
+    .options = [] { return std::vector{general_options(true)}; },
+    .run = run,
+};
+
+}  // namespace transformers::cli

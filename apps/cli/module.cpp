@@ -1,0 +1,37 @@
+#include "apps/cli/module.h"
+
+#include <dlfcn.h>
+
+#include <filesystem>
+
+#include "transformers/base/strings.h"
+
+namespace transformers::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Beside this program: ../lib in the build tree, the library folder of the installation otherwise.
+fs::path module_file() {
+  const auto prefix = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
+  for (const auto* folder : {"lib", TRANSFORMERS_LIBRARY_FOLDER}) {
+    auto file = prefix / folder / "libtransformers_commands.so";
+    if (fs::exists(file)) return file;
+  }
+  throw OSError(str(prefix / "lib" / "libtransformers_commands.so",
+                    ": not found; this command needs it, it holds what runs on libtorch"));
+}
+
+}  // namespace
+
+int run_in_module(std::string_view name, const Arguments& arguments) {
+  const auto file = module_file();
+  void* module = dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL);  // stays open: libtorch does not unload
+  if (!module) throw OSError(str(file, ": cannot be opened: ", dlerror()));
+  auto* entry = reinterpret_cast<ModuleEntry*>(dlsym(module, kModuleEntry));
+  if (!entry) throw OSError(str(file, ": has no ", kModuleEntry, "; it belongs to another version of this program"));
+  return entry(name, arguments);
+}
+
+}  // namespace transformers::cli

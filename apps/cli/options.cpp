@@ -1,0 +1,181 @@
+#include "apps/cli/options.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "transformers/base/strings.h"
+#include "transformers/config/generation_config.h"
+
+namespace transformers::cli {
+
+namespace {
+
+// What a value of the field is called in the help, by the field's type.
+struct FieldKind {
+  ValueKind kind;
+  std::string_view placeholder;
+};
+
+FieldKind kind_of(const ConfigField& field) {
+  struct Visitor {
+    FieldKind operator()(std::optional<bool>*) const { return {ValueKind::Boolean, "true|false"}; }
+    FieldKind operator()(std::optional<int64_t>*) const { return {ValueKind::Integer, "N"}; }
+    FieldKind operator()(std::optional<double>*) const { return {ValueKind::Number, "X"}; }
+    FieldKind operator()(Json*) const { return {ValueKind::Json, "JSON"}; }
+    FieldKind operator()(void*) const { return {ValueKind::Text, "TEXT"}; }
+  };
+  return std::visit(Visitor(), field.target);
+}
+
+// A few words on the fields that people set by hand; the others are told by their names.
+std::string_view help_of(std::string_view name) {
+  constexpr std::pair<std::string_view, std::string_view> known[] = {
+      {"max_new_tokens", "most tokens to add; default: the model's generation_config.json, else 20"},
+      {"max_length", "most tokens, prompt included"},
+      {"min_new_tokens", "fewest tokens to add"},
+      {"max_time", "seconds after which it stops"},
+      {"stop_strings", "a text, or a JSON list of texts, that ends the generation"},
+      {"do_sample", "draw from the distribution instead of taking the best token"},
+      {"num_beams", "beams of beam search"},
+      {"use_cache", "keep keys and values of past tokens (default true)"},
+      {"temperature", "divides the scores before sampling"},
+      {"top_k", "sample among the K best tokens"},
+      {"top_p", "sample among the best tokens whose probabilities add up to X"},
+      {"min_p", "drop tokens less likely than X times the best"},
+      {"repetition_penalty", "above 1: tokens that were there become less likely"},
+      {"no_repeat_ngram_size", "no N tokens occur twice in the same order"},
+      {"eos_token_id", "ids that end a sequence: 2 or 1,2"},
+      {"num_return_sequences", "sequences for each prompt"}};
+  for (const auto& [field, text] : known)
+    if (field == name) return text;
+  return {};
+}
+
+Json list_of(const std::vector<int64_t>& ids) {
+  Json list = Json::list();
+  for (const auto id : ids) list.push_back(id);
+  return list;
+}
+
+// A field whose value may have several types: true, "never", 2, 1,2 or JSON.
+Json parse_free_value(const std::string& option, const std::string& text) {
+  const auto body = trim(text);
+  const bool is_list_of_numbers = !body.empty() && body.find_first_not_of("0123456789,- ") == std::string_view::npos;
+  if (option == "stop-strings" && !body.starts_with('[')) return text;
+  if (is_list_of_numbers) {
+    auto ids = parse_ids(option, text);
+    return ids.size() == 1 ? Json(ids.front()) : list_of(ids);
+  }
+  const bool looks_like_json = body.starts_with('[') || body.starts_with('{') || body.starts_with('"');
+  if (body == "true" || body == "false") return body == "true";
+  if (!looks_like_json) return text;
+  try {
+    return Json::parse(text, str("--", option));
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+}
+
+Json parse_value(const Option& option, const std::string& text) {
+  switch (option.kind) {
+    case ValueKind::Boolean: return text == "true";
+    case ValueKind::Integer: return parse_ids(option.name, text).front();
+    case ValueKind::Number: {
+      double number = 0;
+      std::from_chars(text.data(), text.data() + text.size(), number);
+      return number;
+    }
+    case ValueKind::Json: return parse_free_value(option.name, text);
+    default: return text;
+  }
+}
+
+}  // namespace
+
+OptionGroup general_options(bool with_json) {
+  OptionGroup group{.title = "General", .options = {}};
+  if (with_json) group.options.push_back({.name = "json", .help = "JSON on stdout, and nothing else there"});
+  group.options.push_back({.name = "quiet", .help = "no warnings and no progress bars"});
+  group.options.push_back({.name = "help", .help = "this text"});
+  return group;
+}
+
+OptionGroup hub_options() {
+  return {.title = "Where the model is looked up",
+          .options = {{"revision", ValueKind::Text, "NAME", "branch, tag or commit (default main)"},
+                      {"token", ValueKind::Text, "TOKEN", "for private repositories"},
+                      {"cache-dir", ValueKind::Text, "DIR", "the Hub's cache, instead of the usual folder"},
+                      {"local-files-only", ValueKind::None, "", "never ask the network; this version never does"},
+                      {"subfolder", ValueKind::Text, "DIR", "folder inside the model's folder"},
+                      {"variant", ValueKind::Text, "NAME", "weights called model.NAME.safetensors"}}};
+}
+
+OptionGroup loading_options() {
+  return {.title = "How it is loaded",
+          .options = {{"class", ValueKind::Text, "NAME", "default: the first of `architectures` in config.json"},
+                      {"dtype",
+                       ValueKind::Choice,
+                       "",
+                       "default auto: as the files say; GGUF's quantised weights are expanded to float32",
+                       {"auto", "float32", "bfloat16", "float16"}},
+                      {"attn-implementation", ValueKind::Choice, "", "default: the model's", {"eager", "sdpa"}},
+                      {"threads", ValueKind::Integer, "N", "default: the processor's cores", {}, 1},
+                      {"device-map", ValueKind::Text, "MAP", "cpu"},
+                      {"max-memory", ValueKind::Text, "SIZES", "not part of this version"},
+                      {"offload-folder", ValueKind::Text, "DIR", "not part of this version"},
+                      {"quantize", ValueKind::Text, "TYPE", "not part of this version"}}};
+}
+
+OptionGroup generation_options() {
+  OptionGroup group{.title = "Generation (fields of GenerationConfig; default: the model's generation_config.json)",
+                    .options = {}};
+  GenerationConfig config;
+  for (const auto& field : config.fields()) {
+    const auto [kind, placeholder] = kind_of(field);
+    if (field.name.starts_with('_')) continue;
+    group.options.push_back({.name = replace_all(field.name, "_", "-"),
+                             .kind = kind,
+                             .placeholder = std::string(placeholder),
+                             .help = std::string(help_of(field.name))});
+  }
+  group.options.push_back(
+      {"seed", ValueKind::Integer, "N", "of the sampling: the same seed draws the same tokens", {}, 0});
+  return group;
+}
+
+Snapshot snapshot_of(const Arguments& arguments) {
+  SnapshotOptions options{.revision = arguments.text("revision", "main"), .subfolder = arguments.text("subfolder")};
+  if (const auto folder = arguments.find("cache-dir")) options.cache_dir = *folder;
+  return resolve_snapshot(arguments.positional.front(), options);
+}
+
+std::filesystem::path tokenizer_path(const Arguments& arguments) {
+  const auto snapshot = snapshot_of(arguments);
+  std::error_code ignored;
+  const bool names_file = std::filesystem::is_regular_file(arguments.positional.front(), ignored);
+  return names_file && snapshot.weights_file.extension() == ".gguf" ? snapshot.weights_file : snapshot.folder;
+}
+
+Json generation_fields(const Arguments& arguments) {
+  Json fields = Json::object();
+  for (const auto& option : generation_options().options) {
+    const auto value = option.name == "seed" ? std::nullopt : arguments.find(option.name);
+    if (value) fields[replace_all(option.name, "-", "_")] = parse_value(option, *value);
+  }
+  return fields;
+}
+
+std::vector<int64_t> parse_ids(const std::string& option, const std::string& text) {
+  std::vector<int64_t> ids;
+  for (const auto& part : split(text, ',')) {
+    const auto word = trim(part);
+    int64_t id = 0;
+    const auto result = std::from_chars(word.data(), word.data() + word.size(), id);
+    if (word.empty() || result.ec != std::errc() || result.ptr != word.data() + word.size())
+      throw UsageError(str("--", option, " is ", quote(text), ", expected integers separated by commas"));
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+}  // namespace transformers::cli

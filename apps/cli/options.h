@@ -1,0 +1,29 @@
+#pragma once
+
+#include "apps/cli/command.h"
+#include "transformers/base/json.h"
+#include "transformers/hub/snapshot.h"
+
+// Groups of options that several commands share, and what is read from them.
+namespace transformers::cli {
+
+/// --help, --quiet; with --json where the command has it.
+[[nodiscard]] OptionGroup general_options(bool with_json);
+/// Where a model's name is looked up.
+[[nodiscard]] OptionGroup hub_options();
+/// How a model is loaded.
+[[nodiscard]] OptionGroup loading_options();
+/// Every field of GenerationConfig, and --seed.
+[[nodiscard]] OptionGroup generation_options();
+
+/// The files of the command's MODEL.
+[[nodiscard]] Snapshot snapshot_of(const Arguments& arguments);
+/// What AutoTokenizer is given for the command's MODEL: its folder, or the GGUF file named.
+[[nodiscard]] std::filesystem::path tokenizer_path(const Arguments& arguments);
+/// The generation fields among the options, under their names in GenerationConfig. UsageError for a value that is no
+/// JSON where the field needs it.
+[[nodiscard]] Json generation_fields(const Arguments& arguments);
+/// "1,2,3" as integers; UsageError naming the option.
+[[nodiscard]] std::vector<int64_t> parse_ids(const std::string& option, const std::string& text);
+
+}  // namespace transformers::cli

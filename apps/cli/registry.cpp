@@ -1,0 +1,25 @@
+#include "apps/cli/command.h"
+
+namespace transformers::cli {
+
+extern const Command bench_command, chat_command, embed_command, env_command, forward_command, generate_command,
+    inspect_command, tokenize_command;
+
+namespace {
+
+constexpr const Command* kCommands[] = {
+    &bench_command,   &chat_command,     &embed_command,   &env_command,
+    &forward_command, &generate_command, &inspect_command, &tokenize_command,
+};
+
+// Known names that a later version will have.
+constexpr std::string_view kLaterCommands[] = {
+    "convert", "device-map", "download", "login", "logout", "quantize", "serve", "upload", "whoami",
+};
+
+}  // namespace
+
+std::span<const Command* const> commands() { return kCommands; }
+std::span<const std::string_view> later_commands() { return kLaterCommands; }
+
+}  // namespace transformers::cli

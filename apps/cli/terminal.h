@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "apps/cli/command.h"
+
+// The only place that writes to the terminal.
+namespace transformers::cli {
+
+/// Nobody reads stdout any more: the program ends quietly.
+struct BrokenPipe {};
+
+/// Writes to stdout; throws BrokenPipe, or OSError when the disk is full.
+void write_out(std::string_view text);
+void flush_out();
+/// Writes to stderr, ignoring failures.
+void write_error(std::string_view text);
+
+[[nodiscard]] bool stdin_is_terminal();
+[[nodiscard]] bool stdout_is_terminal();
+[[nodiscard]] bool stderr_is_terminal();
+
+/// The next line of stdin without its `\n`, which alone ends a line; false at the end. Throws OSError.
+[[nodiscard]] bool read_line(std::string& line);
+
+/// Warnings go to stderr unless --quiet; progress bars only when that is a terminal.
+void set_up_log(const Arguments& arguments);
+
+}  // namespace transformers::cli
