@@ -33,5 +33,9 @@ if(TRANSFORMERS_SANITIZE)
   target_link_options(transformers_flags INTERFACE -fsanitize=${TRANSFORMERS_SANITIZE})
 endif()
 
+# The hot loops are in kernels/, which asks for more by itself.
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_EXTENSIONS OFF)

@@ -60,7 +60,8 @@ std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& file) {
   mapped->path_ = file;
   if (status.st_size == 0) return mapped;
   const auto size = static_cast<size_t>(status.st_size);
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor.value, 0);
+  // Private and writable: training in place copies the pages that it changes; the file stays as it is.
+  void* address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor.value, 0);
   if (address == MAP_FAILED) fail(file, "cannot be mapped", errno);
   mapped->data_ = static_cast<const std::byte*>(address);
   mapped->size_ = size;

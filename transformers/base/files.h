@@ -10,7 +10,7 @@
 
 namespace transformers {
 
-/// A file mapped read-only and privately; shared by everything that views it. Throws FileNotFoundError, OSError.
+/// A file mapped privately: writing to the mapping never reaches the file. Shared by everything that views it. Throws FileNotFoundError, OSError.
 class MappedFile {
  public:
   [[nodiscard]] static std::shared_ptr<const MappedFile> open(const std::filesystem::path& file);
@@ -58,7 +58,7 @@ class AtomicFile {
 void write_text_atomic(const std::filesystem::path& file, std::string_view text);
 
 /// `name` joined to `folder`; throws ValueError unless it stays inside: no separator at the start, no `..`, no NUL, no
-/// drive, no link that leads out. `what` names the origin of `name` in the error.
+/// drive. Links are followed: the Hub cache consists of them. `what` names the origin of `name` in the error.
 [[nodiscard]] std::filesystem::path path_inside(const std::filesystem::path& folder, std::string_view name,
                                                 std::string_view what);
 

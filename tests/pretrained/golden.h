@@ -1,0 +1,30 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "transformers/base/json.h"
+#include "transformers/checkpoint/checkpoint.h"
+#include "transformers/modeling/outputs.h"
+
+namespace transformers::testing {
+
+/// tests/data; see its README for the layout.
+[[nodiscard]] std::filesystem::path data_folder();
+
+/// The folders of tests/data that hold model cases.
+[[nodiscard]] std::vector<std::string> golden_folders();
+
+/// Every tensor of a safetensors file by name, copied.
+[[nodiscard]] std::map<std::string, at::Tensor> read_tensors(const std::filesystem::path& file);
+
+/// "" when `found` is within `tolerance` of `expected` wherever that is no NaN; else the first difference, the largest
+/// one and both shapes.
+[[nodiscard]] std::string difference(const at::Tensor& found, const at::Tensor& expected, double tolerance);
+
+}  // namespace transformers::testing

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "transformers/base/ordered_map.h"
+#include "transformers/checkpoint/checkpoint.h"
+#include "transformers/mapping/key_rule.h"
+
+namespace transformers {
+
+/// A parameter or persistent buffer that the model has.
+struct ModelTensor {
+  std::string name = {};
+  std::vector<int64_t> shape = {};
+};
+
+/// Where one of the model's tensors comes from.
+struct PlannedTensor {
+  std::string name = {};  // in the model
+  const CheckpointEntry* entry = nullptr;
+  Op op = Op::Rename;
+  std::string heads = {};  // PermuteRope: config field with the number of heads
+};
+
+struct Mismatch {
+  std::string name = {};
+  std::vector<int64_t> checkpoint_shape = {}, model_shape = {};
+};
+
+/// What loading will do, and every key that found no partner.
+struct LoadPlan {
+  std::vector<PlannedTensor> tensors = {};     // natural order of names
+  std::vector<std::string> missing = {};       // in the model, not in the file; ties are not considered here
+  std::vector<std::string> unexpected = {};    // in the file, not in the model
+  std::vector<Mismatch> mismatched = {};
+};
+
+struct LoadRequest {
+  std::span<const ModelTensor> model = {};
+  std::span<const CheckpointEntry> entries = {};
+  std::string_view base_model_prefix = {};
+  std::vector<std::span<const KeyRule>> rules = {};     // tried in this order
+  std::vector<std::string_view> ignore_unexpected = {};  // key patterns
+};
+
+/// Pairs the keys of a checkpoint with the tensors of a model. A key is tried as it is, with the base model's prefix added
+/// or removed, under old names (gamma, beta), and through the rules. Two keys for one tensor: ValueError naming them.
+[[nodiscard]] LoadPlan plan_load(const LoadRequest& request);
+
+/// The shape of an entry after `op`.
+[[nodiscard]] std::vector<int64_t> shape_after(Op op, const std::vector<int64_t>& shape);
+
+}  // namespace transformers

@@ -1,0 +1,56 @@
+#include "transformers/modeling/losses.h"
+
+#include <ATen/ops/binary_cross_entropy_with_logits.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/mse_loss.h>
+
+#include "transformers/base/error.h"
+#include "transformers/base/strings.h"
+
+namespace transformers {
+
+constexpr int64_t kIgnored = -100;
+
+static at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, int64_t ignored) {
+  return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}), labels.reshape({-1}), {}, at::Reduction::Mean,
+                                ignored);
+}
+
+at::Tensor token_loss(const at::Tensor& logits, const at::Tensor& labels) {
+  return cross_entropy(logits, labels, kIgnored);
+}
+
+at::Tensor causal_lm_loss(const at::Tensor& logits, const at::Tensor& labels) {
+  const auto next = at::constant_pad_nd(labels, {0, 1}, kIgnored).slice(-1, 1);
+  return cross_entropy(logits.to(at::kFloat), next, kIgnored);
+}
+
+at::Tensor sequence_loss(PretrainedConfig& config, const at::Tensor& logits, const at::Tensor& labels) {
+  const int64_t count = config.num_labels();
+  const bool are_classes = labels.scalar_type() == at::kLong || labels.scalar_type() == at::kInt;
+  if (!config.problem_type)
+    config.problem_type = count == 1    ? "regression"
+                          : are_classes ? "single_label_classification"
+                                        : "multi_label_classification";
+  if (*config.problem_type == "regression")
+    return count == 1 ? at::mse_loss(logits.squeeze(), labels.squeeze().to(logits.scalar_type()))
+                      : at::mse_loss(logits, labels.to(logits.scalar_type()));
+  if (*config.problem_type == "single_label_classification") return cross_entropy(logits, labels.to(at::kLong), kIgnored);
+  if (*config.problem_type == "multi_label_classification")
+    return at::binary_cross_entropy_with_logits(logits, labels.to(logits.scalar_type()));
+  throw ValueError(str("unknown problem_type ", quote(*config.problem_type),
+                       "; known are regression, single_label_classification, multi_label_classification"));
+}
+
+at::Tensor span_loss(const at::Tensor& start_logits, const at::Tensor& end_logits, const at::Tensor& start_positions,
+                     const at::Tensor& end_positions) {
+  // Positions outside the input, as long documents have them, count for nothing.
+  const int64_t end = start_logits.size(1);
+  const auto one = [&](const at::Tensor& logits, const at::Tensor& positions) {
+    return cross_entropy(logits, positions.reshape({-1}).clamp(0, end), end);
+  };
+  return (one(start_logits, start_positions) + one(end_logits, end_positions)) / 2;
+}
+
+}  // namespace transformers

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "transformers/base/ordered_map.h"
+#include "transformers/modeling/architecture.h"
+#include "transformers/modeling/outputs.h"
+#include "transformers/nn/attention.h"
+#include "transformers/nn/layers.h"
+
+namespace transformers {
+
+/// Names → tensors, in module order.
+using StateDict = OrderedMap<std::string, at::Tensor>;
+
+struct FromPretrainedOptions;
+struct SavePretrainedOptions;
+struct GenerateOptions;
+struct GenerateResult;
+struct GenerationConfig;
+
+/// Base of every model: keeps the config, loads, saves, initialises, ties. Concrete classes build their children in the
+/// constructor, end it with `post_init()`, and implement `run`. Reference: PreTrainedModel.
+class PreTrainedModel : public nn::Module {
+ public:
+  std::shared_ptr<PretrainedConfig> config;
+  std::string name_or_path = {};
+  std::shared_ptr<GenerationConfig> generation_config = {};
+
+  static constexpr bool kRunsOwnHooks = true;  // a root model has no handle
+
+  /// One call of the model: fills in what the config decides, runs hooks, then `run`. No exception of libtorch leaves
+  /// it: errors are those of base/error.h. Thread-safe as long as no cache is shared.
+  ModelOutput forward(const ModelInputs& inputs);
+  ModelOutput operator()(const ModelInputs& inputs) { return forward(inputs); }
+
+  [[nodiscard]] const ModelClass& model_class() const;
+  [[nodiscard]] const Architecture& architecture() const;
+  [[nodiscard]] std::string base_model_prefix() const;
+  [[nodiscard]] bool can_generate() const { return model_class().can_generate; }
+  /// The body inside a model with a head; the model itself where there is none.
+  [[nodiscard]] PreTrainedModel& base_model();
+
+  /// The embedding of input ids, found under the names that the reference searches; NotImplementedError without one.
+  [[nodiscard]] virtual std::shared_ptr<torch::nn::Module> get_input_embeddings();
+  /// The layer that maps hidden states to the vocabulary; null when the class has none.
+  [[nodiscard]] virtual std::shared_ptr<torch::nn::Module> get_output_embeddings();
+
+  /// Makes tied parameters one tensor, as the class declares and `config.tie_word_embeddings` allows.
+  void tie_weights();
+  /// The ties in force: target → source, names that exist in this model only.
+  [[nodiscard]] OrderedMap<std::string, std::string> all_tied_weights_keys() const;
+
+  /// Initialises every parameter that is not on meta by the rules of `_init_weights`; then ties.
+  void init_weights();
+  /// The rules for one module: Linear and convolutions N(0, std), bias 0; Embedding N(0, std), padding row 0; norms 1
+  /// and 0. std: initializer_range, else 0.02.
+  virtual void _init_weights(torch::nn::Module& module);
+
+  /// Parameters and persistent buffers under their names, tied ones under each of their names.
+  [[nodiscard]] StateDict state_dict() const;
+  /// Distinct parameters; see the reference's num_parameters.
+  [[nodiscard]] int64_t num_parameters(bool only_trainable = false, bool exclude_embeddings = false) const;
+  /// Bytes of distinct parameters and, when asked, buffers.
+  [[nodiscard]] int64_t get_memory_footprint(bool return_buffers = true) const;
+  [[nodiscard]] at::Device device() const;
+  [[nodiscard]] at::ScalarType dtype() const;
+  /// Casts floating parameters and buffers; ties stay.
+  void to(at::ScalarType dtype);
+  void to(at::Device device);
+
+  /// Switches attention for the whole model; an unknown name: ValueError, nothing changed.
+  void set_attn_implementation(const std::string& attn_implementation);
+
+  /// An empty cache that fits this model's layers.
+  [[nodiscard]] virtual std::shared_ptr<nn::Cache> make_cache() const { return nn::dynamic_cache(); }
+
+  /// Continues `inputs` (prompt ids) or the encoder's inputs; see generation/generate.h.
+  GenerateResult generate(const ModelInputs& inputs, const GenerateOptions& options);
+
+  /// Writes config.json, generation_config.json and model.safetensors; see pretrained/save.h.
+  void save_pretrained(const std::filesystem::path& save_directory, const SavePretrainedOptions& options);
+  void save_pretrained(const std::filesystem::path& save_directory);
+
+ protected:
+  explicit PreTrainedModel(std::shared_ptr<PretrainedConfig> config);
+  /// The computation. Optional flags of `inputs` are filled in; `position_ids` and masks are as given.
+  virtual ModelOutput run(const ModelInputs& inputs) = 0;
+  /// Last step of every concrete constructor: initialises (unless on meta) and ties.
+  void post_init();
+  /// The attention function in force.
+  [[nodiscard]] nn::AttentionFunction attend() const;
+  [[nodiscard]] bool attends_with_sdpa() const;
+
+ private:
+  [[nodiscard]] ModelInputs completed(const ModelInputs& inputs) const;
+  mutable const ModelClass* class_ = nullptr;
+};
+
+/// Walks a module tree: calls `visit(name of the module, module)` in registration order, parents first.
+void visit_modules(torch::nn::Module& root, const std::function<void(const std::string&, torch::nn::Module&)>& visit);
+/// Replaces the parameter or buffer with the dotted `name`; throws KeyError naming it.
+void assign_tensor(torch::nn::Module& root, const std::string& name, at::Tensor value);
+/// The module at a dotted path, or null.
+[[nodiscard]] std::shared_ptr<torch::nn::Module> find_module(torch::nn::Module& root, std::string_view path);
+
+}  // namespace transformers

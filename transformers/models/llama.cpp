@@ -1,0 +1,89 @@
+#include "transformers/models/llama.h"
+
+namespace transformers {
+
+void LlamaConfig::finish(std::string_view where) {
+  if (!num_key_value_heads) num_key_value_heads = num_attention_heads;
+  if (!head_dim) head_dim = hidden_size / num_attention_heads;
+  standardize_rope(*this, rope_parameters, 10000.0, max_position_embeddings, where);
+}
+
+static PreNormDecoderOptions llama_options(LlamaConfig& c) {
+  c.resolve();
+  return {.model = {.vocab = c.vocab_size,
+                    .hidden = c.hidden_size,
+                    .layers = c.num_hidden_layers,
+                    .norm_eps = c.rms_norm_eps,
+                    .padding = c.pad_token_id,
+                    .rotary = {.head_size = *c.head_dim,
+                               .max_positions = c.max_position_embeddings,
+                               .parameters = c.rope_parameters}},
+          .layer = {.attention = {.hidden = c.hidden_size,
+                                  .heads = c.num_attention_heads,
+                                  .kv_heads = *c.num_key_value_heads,
+                                  .head_size = *c.head_dim,
+                                  .bias = c.attention_bias,
+                                  .output_bias = c.attention_bias,
+                                  .dropout = c.attention_dropout},
+                    .mlp = {.hidden = c.hidden_size,
+                            .inner = c.intermediate_size,
+                            .activation = c.hidden_act,
+                            .bias = c.mlp_bias},
+                    .norm_eps = c.rms_norm_eps}};
+}
+
+LlamaModel::LlamaModel(const std::shared_ptr<LlamaConfig>& c) : DecoderModel(c, llama_options(*c)) { post_init(); }
+
+LlamaForCausalLM::LlamaForCausalLM(const std::shared_ptr<LlamaConfig>& c)
+    : ForCausalLM(c, std::make_shared<LlamaModel>(c)) {
+  post_init();
+}
+
+LlamaForSequenceClassification::LlamaForSequenceClassification(const std::shared_ptr<LlamaConfig>& c)
+    : DecoderForSequenceClassification(c, std::make_shared<LlamaModel>(c)) {
+  post_init();
+}
+
+LlamaForTokenClassification::LlamaForTokenClassification(const std::shared_ptr<LlamaConfig>& c)
+    : DecoderForTokenClassification(c, std::make_shared<LlamaModel>(c)) {
+  post_init();
+}
+
+LlamaForQuestionAnswering::LlamaForQuestionAnswering(const std::shared_ptr<LlamaConfig>& c)
+    : DecoderForQuestionAnswering(c, std::make_shared<LlamaModel>(c), "transformer") {
+  post_init();
+}
+
+// Meta's consolidated.*.pth. Names of the Hub are ours already and need no rule.
+constexpr KeyRule kLlamaRules[] = {
+    {"tok_embeddings.weight", "model.embed_tokens.weight"},
+    {"norm.weight", "model.norm.weight"},
+    {"output.weight", "lm_head.weight"},
+    {"layers.*.attention.wq.weight", "model.layers.*.self_attn.q_proj.weight", Op::PermuteRope, "num_attention_heads"},
+    {"layers.*.attention.wk.weight", "model.layers.*.self_attn.k_proj.weight", Op::PermuteRope, "num_key_value_heads"},
+    {"layers.*.attention.wv.weight", "model.layers.*.self_attn.v_proj.weight"},
+    {"layers.*.attention.wo.weight", "model.layers.*.self_attn.o_proj.weight"},
+    {"layers.*.feed_forward.w1.weight", "model.layers.*.mlp.gate_proj.weight"},
+    {"layers.*.feed_forward.w2.weight", "model.layers.*.mlp.down_proj.weight"},
+    {"layers.*.feed_forward.w3.weight", "model.layers.*.mlp.up_proj.weight"},
+    {"layers.*.attention_norm.weight", "model.layers.*.input_layernorm.weight"},
+    {"layers.*.ffn_norm.weight", "model.layers.*.post_attention_layernorm.weight"},
+};
+
+constinit const Architecture llama_architecture{
+    .model_type = "llama",
+    .config = make_config<LlamaConfig>,
+    .classes = {model_class<LlamaModel, LlamaConfig>("LlamaModel", Task::Base),
+                model_class<LlamaForCausalLM, LlamaConfig>("LlamaForCausalLM", Task::CausalLM, kDecoderTies, true),
+                model_class<LlamaForSequenceClassification, LlamaConfig>("LlamaForSequenceClassification",
+                                                                       Task::SequenceClassification),
+                model_class<LlamaForTokenClassification, LlamaConfig>("LlamaForTokenClassification",
+                                                                    Task::TokenClassification),
+                model_class<LlamaForQuestionAnswering, LlamaConfig>("LlamaForQuestionAnswering", Task::QuestionAnswering,
+                                                                  {}, false, "transformer")},
+    .no_split = {"LlamaDecoderLayer"},
+    .ignore_unexpected = {"**.rotary_emb.inv_freq"},
+    .key_rules = kLlamaRules,
+};
+
+}  // namespace transformers

@@ -1,0 +1,75 @@
+#include "transformers/models/qwen2.h"
+
+namespace transformers {
+
+void Qwen2Config::finish(std::string_view where) {
+  if (!num_key_value_heads) num_key_value_heads = num_attention_heads;
+  if (!head_dim) head_dim = hidden_size / num_attention_heads;
+  if (!use_sliding_window) sliding_window.reset();
+  if (layer_types.empty()) layer_types = default_layer_types(num_hidden_layers, sliding_window, max_window_layers);
+  standardize_rope(*this, rope_parameters, 10000.0, max_position_embeddings, where);
+}
+
+static PreNormDecoderOptions qwen2_options(Qwen2Config& c) {
+  c.resolve();
+  return {.model = {.vocab = c.vocab_size,
+                    .hidden = c.hidden_size,
+                    .layers = c.num_hidden_layers,
+                    .norm_eps = c.rms_norm_eps,
+                    .padding = c.pad_token_id,
+                    .rotary = {.head_size = *c.head_dim,
+                               .max_positions = c.max_position_embeddings,
+                               .parameters = c.rope_parameters},
+                    .windows = layer_windows(c.layer_types, c.sliding_window, c.num_hidden_layers)},
+          .layer = {.attention = {.hidden = c.hidden_size,
+                                  .heads = c.num_attention_heads,
+                                  .kv_heads = *c.num_key_value_heads,
+                                  .head_size = *c.head_dim,
+                                  .bias = true,
+                                  .output_bias = false,
+                                  .dropout = c.attention_dropout},
+                    .mlp = {.hidden = c.hidden_size,
+                            .inner = c.intermediate_size,
+                            .activation = c.hidden_act,
+                            .bias = false},
+                    .norm_eps = c.rms_norm_eps}};
+}
+
+Qwen2Model::Qwen2Model(const std::shared_ptr<Qwen2Config>& c) : DecoderModel(c, qwen2_options(*c)) { post_init(); }
+
+Qwen2ForCausalLM::Qwen2ForCausalLM(const std::shared_ptr<Qwen2Config>& c)
+    : ForCausalLM(c, std::make_shared<Qwen2Model>(c)) {
+  post_init();
+}
+
+Qwen2ForSequenceClassification::Qwen2ForSequenceClassification(const std::shared_ptr<Qwen2Config>& c)
+    : DecoderForSequenceClassification(c, std::make_shared<Qwen2Model>(c)) {
+  post_init();
+}
+
+Qwen2ForTokenClassification::Qwen2ForTokenClassification(const std::shared_ptr<Qwen2Config>& c)
+    : DecoderForTokenClassification(c, std::make_shared<Qwen2Model>(c)) {
+  post_init();
+}
+
+Qwen2ForQuestionAnswering::Qwen2ForQuestionAnswering(const std::shared_ptr<Qwen2Config>& c)
+    : DecoderForQuestionAnswering(c, std::make_shared<Qwen2Model>(c), "transformer") {
+  post_init();
+}
+
+constinit const Architecture qwen2_architecture{
+    .model_type = "qwen2",
+    .config = make_config<Qwen2Config>,
+    .classes = {model_class<Qwen2Model, Qwen2Config>("Qwen2Model", Task::Base),
+                model_class<Qwen2ForCausalLM, Qwen2Config>("Qwen2ForCausalLM", Task::CausalLM, kDecoderTies, true),
+                model_class<Qwen2ForSequenceClassification, Qwen2Config>("Qwen2ForSequenceClassification",
+                                                                       Task::SequenceClassification),
+                model_class<Qwen2ForTokenClassification, Qwen2Config>("Qwen2ForTokenClassification",
+                                                                    Task::TokenClassification),
+                model_class<Qwen2ForQuestionAnswering, Qwen2Config>("Qwen2ForQuestionAnswering", Task::QuestionAnswering,
+                                                                  {}, false, "transformer")},
+    .no_split = {"Qwen2DecoderLayer"},
+    .ignore_unexpected = {"**.rotary_emb.inv_freq"},
+};
+
+}  // namespace transformers

@@ -1,0 +1,87 @@
+#include "transformers/placement/materialize.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "transformers/base/error.h"
+#include "transformers/base/strings.h"
+#include "transformers/dtypes/quants.h"
+#include "transformers/nn/dtypes.h"
+
+namespace transformers {
+
+namespace {
+
+// The mapped bytes as a tensor; the deleter holds the mapping.
+at::Tensor view(const SharedBytes& data, const CheckpointEntry& entry, at::ScalarType type) {
+  if (data.bytes.empty()) return at::empty(entry.shape, type);
+  auto* address = const_cast<std::byte*>(data.bytes.data());
+  return at::from_blob(address, entry.shape, [owner = data.owner](void*) {}, at::TensorOptions().dtype(type));
+}
+
+at::Tensor expand(const SharedBytes& data, const CheckpointEntry& entry) {
+  auto out = at::empty(entry.shape, at::kFloat);
+  const auto count = static_cast<size_t>(out.numel());
+  dequantize(entry.dtype, data.bytes, {out.mutable_data_ptr<float>(), count});
+  return out;
+}
+
+// Rows of a projection from interleaved pairs, as GGUF and Meta's files have them, to halves.
+at::Tensor permute_rope(const at::Tensor& x, int64_t heads, const std::string& name) {
+  if (heads < 1 || x.dim() < 1 || x.size(0) % (2 * heads) != 0)
+    throw ValueError(str(quote(name), ": its ", x.dim() < 1 ? 0 : x.size(0), " rows do not divide into ", heads,
+                         " heads of even size"));
+  return x.reshape({heads, x.size(0) / heads / 2, 2, -1}).transpose(1, 2).reshape(x.sizes());
+}
+
+at::Tensor apply(Op op, const at::Tensor& x, int64_t heads, const std::string& name) {
+  switch (op) {
+    case Op::Rename: return x;
+    case Op::Transpose: return x.t().contiguous();
+    case Op::PermuteRope: return permute_rope(x, heads, name);
+  }
+  return x;
+}
+
+}  // namespace
+
+at::Tensor materialize(const CheckpointReader& reader, const CheckpointEntry& entry, Op op, int64_t heads,
+                       at::ScalarType dtype) {
+  const auto data = reader.bytes(entry);
+  const auto type = to_scalar_type(entry.dtype);
+  auto tensor = type ? view(data, entry, *type) : expand(data, entry);
+  tensor = apply(op, tensor, heads, entry.name);
+  if (at::isFloatingType(tensor.scalar_type()) && tensor.scalar_type() != dtype) tensor = tensor.to(dtype);
+  return tensor;
+}
+
+void run_parallel(size_t count, size_t threads, const std::function<void(size_t)>& job) {
+  std::atomic<size_t> next{0};
+  std::exception_ptr failure;
+  std::mutex mutex;
+  const auto work = [&] {
+    for (size_t i = next++; i < count; i = next++) {
+      try {
+        job(i);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!failure) failure = std::current_exception();
+        next = count;
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> helpers;
+    for (size_t i = 1; i < std::min(threads, count); ++i) helpers.emplace_back(work);
+    work();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace transformers

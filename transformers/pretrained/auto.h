@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "transformers/generation/generate.h"
+#include "transformers/pretrained/load.h"
+#include "transformers/pretrained/save.h"
+#include "transformers/tokenizers/auto_tokenizer.h"
+
+namespace transformers {
+
+/// Reads the config of a folder, a GGUF file or a cached Hub id; the class is chosen by `model_type`.
+struct AutoConfig {
+  [[nodiscard]] static std::shared_ptr<PretrainedConfig> from_pretrained(const std::string& name_or_path,
+                                                                         const FromPretrainedOptions& options = {});
+  /// A fresh config of a known type; throws ValueError naming the nearest known ones.
+  [[nodiscard]] static std::shared_ptr<PretrainedConfig> for_model(std::string_view model_type);
+};
+
+/// The class of the config's architecture for `task`: among several the one that its `architectures` names, else the
+/// first. Throws ValueError listing the architecture's classes when there is none.
+[[nodiscard]] const ModelClass& class_for(const PretrainedConfig& config, Task task);
+
+/// Loads the class for a task.
+template <Task kTask>
+struct AutoModelOf {
+  AutoModelOf() = delete;  // made by from_pretrained and from_config only
+  [[nodiscard]] static LoadResult<PreTrainedModel> from_pretrained(const std::string& name_or_path,
+                                                                   const FromPretrainedOptions& options = {});
+  /// A model with fresh weights, in training mode.
+  [[nodiscard]] static std::shared_ptr<PreTrainedModel> from_config(const std::shared_ptr<PretrainedConfig>& config,
+                                                                    const std::optional<std::string>& dtype = {});
+};
+
+using AutoModel = AutoModelOf<Task::Base>;
+using AutoModelForPreTraining = AutoModelOf<Task::PreTraining>;
+using AutoModelForCausalLM = AutoModelOf<Task::CausalLM>;
+using AutoModelForMaskedLM = AutoModelOf<Task::MaskedLM>;
+using AutoModelForSeq2SeqLM = AutoModelOf<Task::Seq2SeqLM>;
+using AutoModelForSequenceClassification = AutoModelOf<Task::SequenceClassification>;
+using AutoModelForTokenClassification = AutoModelOf<Task::TokenClassification>;
+using AutoModelForQuestionAnswering = AutoModelOf<Task::QuestionAnswering>;
+using AutoModelForMultipleChoice = AutoModelOf<Task::MultipleChoice>;
+using AutoModelForNextSentencePrediction = AutoModelOf<Task::NextSentencePrediction>;
+using AutoModelForImageClassification = AutoModelOf<Task::ImageClassification>;
+using AutoModelForMaskedImageModeling = AutoModelOf<Task::MaskedImageModeling>;
+using AutoModelForTextEncoding = AutoModelOf<Task::TextEncoding>;
+
+/// Loads the class called `name`, or the first of the config's `architectures` (the base model without any) when empty.
+[[nodiscard]] LoadResult<PreTrainedModel> load_by_class_name(const std::string& name_or_path, const std::string& name,
+                                                             const FromPretrainedOptions& options = {});
+
+}  // namespace transformers

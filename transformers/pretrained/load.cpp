@@ -1,0 +1,230 @@
+#include "transformers/pretrained/load.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <thread>
+#include <unordered_map>
+
+#include "transformers/base/error.h"
+#include "transformers/base/logging.h"
+#include "transformers/base/strings.h"
+#include "transformers/config/generation_config.h"
+#include "transformers/mapping/dialects/gguf.h"
+#include "transformers/mapping/load_plan.h"
+#include "transformers/mapping/key_match.h"
+#include "transformers/nn/dtypes.h"
+#include "transformers/placement/materialize.h"
+#include "transformers/pretrained/report.h"
+#include "transformers/pretrained/source.h"
+
+namespace transformers {
+
+namespace {
+
+// The floating type that the model gets: asked for, or "auto": config, then the first floating tensor of the file.
+at::ScalarType choose_dtype(const FromPretrainedOptions& options, const PretrainedConfig& config,
+                            const CheckpointReader* reader) {
+  const auto wanted = options.dtype.value_or("float32");
+  if (wanted != "auto") return floating_type(wanted, "dtype");
+  if (config.dtype) return floating_type(*config.dtype, "config.json");
+  if (reader) {
+    if (const auto* stated = reader->metadata().find("dtype"); stated && stated->is_string() && reader->dialect() != "gguf")
+      return floating_type(stated->as_string(), "the index");
+    for (const auto& entry : reader->entries()) {
+      const auto& row = info(entry.dtype);
+      const auto type = to_scalar_type(entry.dtype);
+      if (row.is_floating && !row.is_quantized && type && row.block_bytes > 1) return *type;
+    }
+  }
+  return at::kFloat;
+}
+
+std::shared_ptr<PreTrainedModel> build_on_meta(const ModelClass& row, const std::shared_ptr<PretrainedConfig>& config,
+                                               const Json& arguments, at::ScalarType dtype) {
+  const nn::ParameterScope scope({.device = at::kMeta, .dtype = dtype});
+  return row.make(config, arguments);
+}
+
+// A key that `_tied_weights_keys` names may lie in a file under any of its names: see fill_ties.
+using Filled = std::unordered_map<std::string, at::Tensor>;
+
+bool keeps_float32(const Architecture& architecture, const std::string& name, at::ScalarType dtype) {
+  if (dtype != at::kHalf) return false;
+  const auto parts = split(name, '.');
+  return std::any_of(architecture.keep_in_fp32.begin(), architecture.keep_in_fp32.end(), [&](std::string_view module) {
+    return std::find(parts.begin(), parts.end(), module) != parts.end();
+  });
+}
+
+int64_t head_count(const PretrainedConfig& config, const std::string& field) {
+  const auto value = field.empty() ? Json() : config.get(field);
+  return value.is_int() ? value.as_int() : 0;
+}
+
+Filled read_tensors(const LoadPlan& plan, const CheckpointReader& reader, const PreTrainedModel& model,
+                    at::ScalarType dtype) {
+  std::vector<at::Tensor> tensors(plan.tensors.size());
+  const auto& architecture = model.architecture();
+  const auto read = [&](size_t i) {
+    const auto& planned = plan.tensors[i];
+    const auto type = keeps_float32(architecture, planned.name, dtype) ? at::kFloat : dtype;
+    tensors[i] = materialize(reader, *planned.entry, planned.op, head_count(*model.config, planned.heads), type);
+  };
+  // Views of the mapping cost nothing; threads pay only where tensors are expanded or cast.
+  const bool all_views = std::all_of(plan.tensors.begin(), plan.tensors.end(), [&](const PlannedTensor& planned) {
+    return planned.op == Op::Rename && to_scalar_type(planned.entry->dtype) == dtype;
+  });
+  run_parallel(tensors.size(), all_views ? 1 : std::min(4u, std::thread::hardware_concurrency()), read);
+  Filled filled;
+  for (size_t i = 0; i < tensors.size(); ++i) filled.emplace(plan.tensors[i].name, std::move(tensors[i]));
+  return filled;
+}
+
+// Ties what the class declares unless the file contradicts it, whichever of the names the file used.
+void fill_ties(PreTrainedModel& model, Filled& filled, std::set<std::string>& missing) {
+  for (const auto& [target, source] : model.all_tied_weights_keys()) {
+    const auto from = filled.find(source), to = filled.find(target);
+    const bool has_source = from != filled.end(), has_target = to != filled.end();
+    if (has_source && has_target && !at::equal(from->second, to->second)) {
+      logging::warning(str("the checkpoint holds different values for ", quote(target), " and ", quote(source),
+                           ", which the config ties; both are kept; set tie_word_embeddings to false to say so"));
+      continue;
+    }
+    if (!has_source && has_target) filled.emplace(source, to->second);
+    if (has_source || has_target) filled[target] = filled.at(source);
+    if (has_source || has_target) missing.erase(source);
+    missing.erase(target);
+  }
+}
+
+void assign_all(PreTrainedModel& model, const Filled& filled) {
+  const at::NoGradGuard no_grad;
+  std::unordered_map<const void*, at::Tensor> seen;  // a tied tensor is one parameter
+  for (const auto& [name, tensor] : filled) {
+    auto value = tensor;
+    if (at::isFloatingType(value.scalar_type())) value.set_requires_grad(true);
+    assign_tensor(model, name, value);
+  }
+}
+
+// Gives the tensors that nothing filled real memory and fresh values; loaded neighbours in the module are not touched.
+void initialise_missing(PreTrainedModel& model) {
+  const at::NoGradGuard no_grad;
+  const std::function<void(PreTrainedModel&, torch::nn::Module&)> walk = [&](PreTrainedModel& rules,
+                                                                             torch::nn::Module& module) {
+    for (const auto& child : module.children()) {
+      auto* nested = dynamic_cast<PreTrainedModel*>(child.get());
+      walk(nested ? *nested : rules, *child);
+    }
+    auto* facet = dynamic_cast<nn::Facet*>(&module);
+    const auto own = module.named_parameters(false);
+    const auto is_missing = [](const at::Tensor& tensor) { return tensor.defined() && tensor.is_meta(); };
+    if (!facet || std::none_of(own.begin(), own.end(), [&](const auto& item) { return is_missing(item.value()); })) return;
+    for (const auto& item : own) {
+      if (!item.value().defined()) continue;
+      const auto shaped = at::empty(item.value().sizes(), item.value().options().device(is_missing(item.value()) ? at::kCPU : at::kMeta));
+      facet->assign(item.key(), shaped.set_requires_grad(true));
+    }
+    rules._init_weights(module);  // skips what stands on meta
+    for (const auto& item : own)
+      if (item.value().defined() && !is_missing(item.value())) facet->assign(item.key(), item.value());
+  };
+  walk(model, model);
+}
+
+std::vector<ModelTensor> describe(const StateDict& state) {
+  std::vector<ModelTensor> out;
+  for (const auto& [name, tensor] : state) out.push_back({name, tensor.sizes().vec()});
+  return out;
+}
+
+LoadRequest make_request(const PreTrainedModel& model, const CheckpointReader& reader,
+                         const std::vector<ModelTensor>& tensors, const std::string& prefix) {
+  const auto& architecture = model.architecture();
+  LoadRequest request{.model = tensors, .entries = reader.entries(), .base_model_prefix = prefix};
+  if (reader.dialect() == "gguf") {
+    request.rules.push_back(gguf_rules(reader));
+    for (const auto key : gguf_ignored_keys()) request.ignore_unexpected.push_back(key);
+  }
+  request.rules.push_back(architecture.file_rules);
+  request.rules.push_back(architecture.key_rules);
+  for (const auto pattern : architecture.ignore_unexpected) request.ignore_unexpected.push_back(pattern);
+  for (const auto pattern : model.model_class().ignore_unexpected) request.ignore_unexpected.push_back(pattern);
+  return request;
+}
+
+// Every parameter has come from the file, a tie or a listed initialisation; anything else is a bug of ours.
+void check_complete(PreTrainedModel& model) {
+  for (const auto& [name, tensor] : model.state_dict())
+    if (tensor.is_meta()) throw RuntimeError(str("after loading, ", quote(name), " has no values"));
+}
+
+LoadingInfo fill(PreTrainedModel& model, const CheckpointReader& reader, const FromPretrainedOptions& options,
+                 at::ScalarType dtype, const std::string& where) {
+  const auto tensors = describe(model.state_dict());
+  const auto prefix = model.base_model_prefix();
+  const auto plan = plan_load(make_request(model, reader, tensors, prefix));
+  LoadingInfo info;
+  info.missing_keys.insert(plan.missing.begin(), plan.missing.end());
+  info.unexpected_keys.insert(plan.unexpected.begin(), plan.unexpected.end());
+  for (const auto& m : plan.mismatched) info.mismatched_keys.emplace(m.name, m.checkpoint_shape, m.model_shape);
+  auto filled = read_tensors(plan, reader, model, dtype);
+  fill_ties(model, filled, info.missing_keys);
+  for (const auto& row : {model.model_class().ignore_missing})
+    for (const auto pattern : row)
+      std::erase_if(info.missing_keys, [&](const std::string& key) { return key_matches(pattern, key); });
+  report_loading(info, model, where, options.ignore_mismatched_sizes);
+  assign_all(model, filled);
+  initialise_missing(model);
+  return info;
+}
+
+std::shared_ptr<GenerationConfig> generation_config_of(const Source& source, const PretrainedConfig& config) {
+  // One named file stands for itself: what lies beside it may belong to other weights.
+  const bool beside = source.snapshot.weights_file.empty() && source.snapshot.has("generation_config.json");
+  return std::make_shared<GenerationConfig>(beside ? GenerationConfig::from_pretrained(source.snapshot.folder)
+                                                   : GenerationConfig::from_model_config(config));
+}
+
+}  // namespace
+
+LoadResult<PreTrainedModel> load_pretrained(const std::optional<std::string>& name, const ModelClass& row,
+                                            const FromPretrainedOptions& options) {
+  if (!name) throw NotImplementedError("loading from a state_dict in memory is not part of this version; give a folder or file");
+  if (options.state_dict) throw ValueError("give a name or a state_dict, not both: 'state_dict' would be ignored");
+  auto source = find_source(*name, options);
+  std::shared_ptr<PretrainedConfig> config;
+  if (options.config && std::holds_alternative<std::shared_ptr<PretrainedConfig>>(*options.config)) {
+    config = std::get<std::shared_ptr<PretrainedConfig>>(*options.config)->clone();
+  } else if (options.config) {
+    auto other = find_source(std::get<std::filesystem::path>(*options.config).string(), options);
+    config = make_config_object(read_config(other, options), other.snapshot.source, options);
+  } else {
+    config = make_config_object(read_config(source, options), *name, options);
+  }
+  config->name_or_path = *name;
+  if (options.attn_implementation) config->attn_implementation = *options.attn_implementation;
+  if (config->output_attentions && options.attn_implementation.value_or("eager") != "eager")
+    throw ValueError(str("output_attentions needs attn_implementation eager, ", quote(*options.attn_implementation), " was asked for"));
+  open_weights(source, options);
+  const auto dtype = choose_dtype(options, *config, source.reader.get());
+  config->dtype = std::string(info(to_data_type(dtype)).name);
+  try {
+    auto model = build_on_meta(row, config, constructor_arguments(*config, options), dtype);
+    auto loading_info = fill(*model, *source.reader, options, dtype, *name);
+    check_complete(*model);
+    if (model->can_generate()) model->generation_config = generation_config_of(source, *config);
+    model->eval();
+    LoadResult<PreTrainedModel> result{.model = std::move(model)};
+    if (options.output_loading_info) result.loading_info = std::move(loading_info);
+    return result;
+  } catch (const c10::Error& error) {
+    throw RuntimeError(str(*name, ": ", error.what_without_backtrace()));
+  }
+}
+
+}  // namespace transformers

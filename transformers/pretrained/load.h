@@ -1,0 +1,71 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "transformers/base/json.h"
+#include "transformers/modeling/model.h"
+
+namespace transformers {
+
+/// Which keys of the model and of the checkpoint did not meet, and how.
+struct LoadingInfo {
+  std::set<std::string> missing_keys, unexpected_keys;
+  // key, shape in the checkpoint, shape in the model
+  std::set<std::tuple<std::string, std::vector<int64_t>, std::vector<int64_t>>> mismatched_keys;
+  std::vector<std::string> error_msgs;
+};
+
+/// A loaded model, pointer-like; `loading_info` is set when it was asked for.
+template <class M>
+struct LoadResult {
+  std::shared_ptr<M> model;
+  std::optional<LoadingInfo> loading_info = {};
+  M* operator->() const { return model.get(); }
+  M& operator*() const { return *model; }
+  operator std::shared_ptr<M>() const { return model; }
+};
+
+/// A config object, or a folder or file that one is read from.
+using ConfigArg = std::variant<std::shared_ptr<PretrainedConfig>, std::filesystem::path>;
+
+/// Arguments of from_pretrained; names and defaults are the reference's.
+struct FromPretrainedOptions {
+  std::optional<ConfigArg> config = {};                 // instead of the one beside the weights
+  std::optional<StateDict> state_dict = {};             // weights from memory; then no name is given
+  std::optional<std::filesystem::path> cache_dir = {};
+  bool ignore_mismatched_sizes = false;                 // weights of another shape are initialised anew
+  bool output_loading_info = false;
+  bool local_files_only = false;
+  std::string revision = "main";
+  std::optional<bool> use_safetensors = {};
+  std::optional<std::string> attn_implementation = {};  // "eager", "sdpa" or a registered name
+  std::optional<std::string> dtype = {};                // "auto", "float32", "bfloat16", "float16", "float64"; absent: float32
+  std::string subfolder = {};
+  std::optional<std::string> variant = {};              // "fp16": model.fp16.safetensors
+  Json kwargs = Json::object();                         // config fields to override, arguments of the constructor
+};
+
+/// Loads `name_or_path` (a folder, a weights file, or a Hub id in the local cache) as the class of `row`: the config, the
+/// weights, mapped where their dtype fits, and the report. The model is in eval mode. Throws OSError for files that are
+/// missing or malformed, ValueError for configs and arguments, RuntimeError for weights of the wrong shape; nothing half
+/// built is left behind.
+[[nodiscard]] LoadResult<PreTrainedModel> load_pretrained(const std::optional<std::string>& name_or_path,
+                                                          const ModelClass& row, const FromPretrainedOptions& options);
+
+/// The same for a C++ class: `from_pretrained<BertModel>("folder", {.dtype = "auto"})`.
+template <class M>
+[[nodiscard]] LoadResult<M> from_pretrained(const std::optional<std::string>& name_or_path,
+                                            const FromPretrainedOptions& options = {}) {
+  auto loaded = load_pretrained(name_or_path, *find_model_class(typeid(M)), options);
+  return {std::dynamic_pointer_cast<M>(loaded.model), std::move(loaded.loading_info)};
+}
+
+}  // namespace transformers

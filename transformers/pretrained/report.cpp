@@ -1,0 +1,60 @@
+#include "transformers/pretrained/report.h"
+
+#include <algorithm>
+
+#include "transformers/base/error.h"
+#include "transformers/base/logging.h"
+#include "transformers/base/strings.h"
+
+namespace transformers {
+
+namespace {
+
+std::string listed(const std::set<std::string>& keys) {
+  constexpr size_t kMost = 20;  // a report, not a wall
+  std::vector<std::string> sorted(keys.begin(), keys.end());
+  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return natural_less(a, b); });
+  auto folded = fold_names(sorted);
+  const size_t more = folded.size() > kMost ? folded.size() - kMost : 0;
+  if (more > 0) folded.resize(kMost);
+  return join(folded, ", ") + (more > 0 ? str(" and ", more, " more") : std::string());
+}
+
+std::string mismatches(const LoadingInfo& info) {
+  std::vector<std::string> parts;
+  for (const auto& [key, found, wanted] : info.mismatched_keys)
+    parts.push_back(transformers::str(quote(key), " is ", found, " in the checkpoint and ", wanted, " in the model"));
+  const size_t count = parts.size();
+  if (count > 10) parts.resize(10);
+  return join(parts, "; ") + (count > 10 ? str("; and ", count - 10, " more") : std::string());
+}
+
+}  // namespace
+
+void report_loading(const LoadingInfo& info, const PreTrainedModel& model, const std::string& source,
+                    bool ignore_mismatched_sizes) {
+  const auto name = model.model_class().name;
+  if (!info.error_msgs.empty())
+    throw RuntimeError(str(source, ": loading ", name, " failed: ", join(info.error_msgs, "; ")));
+  if (!info.mismatched_keys.empty() && !ignore_mismatched_sizes)
+    throw RuntimeError(str(source, ": shapes do not fit ", name, ": ", mismatches(info),
+                           "; set ignore_mismatched_sizes to initialise these anew"));
+  if (!info.missing_keys.empty())
+    logging::warning(str(source, ": these weights of ", name, " are not in the checkpoint and were initialised: ",
+                         listed(info.missing_keys), "; train the model on a downstream task before using it"));
+  if (!info.unexpected_keys.empty()) {
+    const auto& trained = model.config->architectures;
+    const bool same_class = std::find(trained.begin(), trained.end(), name) != trained.end();
+    const auto text = str(source, ": these weights of the checkpoint are not used by ", name, ": ",
+                          listed(info.unexpected_keys),
+                          same_class ? "; that is not expected for a checkpoint of this very class"
+                                     : "; that is expected when the task or architecture changes");
+    same_class ? logging::warning(text) : logging::info(text);
+  }
+  if (!info.mismatched_keys.empty())
+    logging::warning(str(source, ": these weights of ", name, " were initialised, their shapes do not fit: ", mismatches(info)));
+  if (info.missing_keys.empty() && info.unexpected_keys.empty() && info.mismatched_keys.empty())
+    logging::info(str(source, ": every weight of ", name, " was loaded"));
+}
+
+}  // namespace transformers
