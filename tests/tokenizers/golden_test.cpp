@@ -78,7 +78,8 @@ std::vector<std::string> hashes(const Json& variant, std::string_view key) {
 std::vector<std::pair<std::string, std::string>> pair_cases() {
   std::vector<std::string> all, picked;
   for (const auto& line : corpus()) {
-    const auto size = std::count_if(line.begin(), line.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; });
+    const auto size =
+        std::count_if(line.begin(), line.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; });
     if (size > 0 && size < 60) all.push_back(line);
   }
   for (size_t i = 0; i < all.size() && picked.size() < 60; i += 23) picked.push_back(all[i]);
@@ -103,7 +104,9 @@ TEST_P(Golden, EncodesTheCorpusAsTheReference) {
     const std::string& line = corpus()[i * step];
     const std::string described = describe(*tokenizer_, tokenizer_->encode(line));
     if (short_hash(described) == expected[i]) continue;
-    if (++wrong <= 3) ADD_FAILURE() << "line " << i * step << " " << Json(line).dump({.ensure_ascii = true}) << "\n  gives " << described;
+    if (++wrong <= 3)
+      ADD_FAILURE() << "line " << i * step << " " << Json(line).dump({.ensure_ascii = true}) << "\n  gives "
+                    << described;
   }
   EXPECT_EQ(wrong, 0U) << "of " << expected.size();
 }
@@ -116,8 +119,9 @@ TEST_P(Golden, EncodesPairsAsTheReference) {
     if (expected[i] == "----") continue;
     const auto& [a, b] = cases[i / 2];
     const std::string described = describe(*tokenizer_, tokenizer_->encode_pair(a, b, i % 2 == 0));
-    EXPECT_EQ(short_hash(described), expected[i]) << Json(a).dump({.ensure_ascii = true}) << " and "
-                                                  << Json(b).dump({.ensure_ascii = true}) << " give\n" << described;
+    EXPECT_EQ(short_hash(described), expected[i])
+        << Json(a).dump({.ensure_ascii = true}) << " and " << Json(b).dump({.ensure_ascii = true}) << " give\n"
+        << described;
   }
 }
 
@@ -129,7 +133,8 @@ TEST_P(Golden, TruncatesAndPadsAsTheReference) {
                                            {7, 1, "OnlyFirst", Side::Left}};
   const std::optional<PaddingOptions> paddings[] = {
       std::nullopt, PaddingOptions{.length = 24},
-      PaddingOptions{.direction = Side::Left, .pad_to_multiple_of = 8, .pad_id = 1, .pad_type_id = 1, .pad_token = "[P]"}};
+      PaddingOptions{
+          .direction = Side::Left, .pad_to_multiple_of = 8, .pad_id = 1, .pad_type_id = 1, .pad_token = "[P]"}};
   const auto expected = hashes(variant_, "truncated");
   const auto cases = pair_cases();
   size_t at = 0;
@@ -145,8 +150,10 @@ TEST_P(Golden, TruncatesAndPadsAsTheReference) {
         }
         const auto encoding = is_pair ? tokenizer_->encode_pair(a, b) : tokenizer_->encode(a);
         const std::string described = describe(*tokenizer_, encoding);
-        EXPECT_EQ(short_hash(described), wanted) << "truncation " << t << ", pair " << is_pair << ": " << Json(a).dump({.ensure_ascii = true})
-                                                 << " and " << Json(b).dump({.ensure_ascii = true}) << " give\n" << described;
+        EXPECT_EQ(short_hash(described), wanted)
+            << "truncation " << t << ", pair " << is_pair << ": " << Json(a).dump({.ensure_ascii = true}) << " and "
+            << Json(b).dump({.ensure_ascii = true}) << " give\n"
+            << described;
       }
   }
 }
@@ -177,9 +184,8 @@ std::vector<std::string> variant_names() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, Golden, testing::ValuesIn(variant_names()), [](const auto& param) {
-  return replace_all(param.param, "-", "_");
-});
+INSTANTIATE_TEST_SUITE_P(Tiny, Golden, testing::ValuesIn(variant_names()),
+                         [](const auto& param) { return replace_all(param.param, "-", "_"); });
 
 }  // namespace
 }  // namespace transformers

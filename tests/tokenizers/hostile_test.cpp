@@ -61,14 +61,16 @@ TEST(HostileTokenizer, RefusesMergesThatNameMissingTokens) {
   expect_names(bpe(R"({"a":0,"b":1,"ab":2})", R"([["a","x"]])"), "model", "merges");
   for (const auto* merges : {R"(["a"])", R"(["a b c"])", R"([["a"]])", "[1]", "[null]", "{}", "3", R"([["a",1]])"})
     expect_names(bpe(R"({"a":0,"b":1,"ab":2})", merges), "model", "merges");
-  expect_names(bpe(R"({"a":0,"##b":1,"x":2,"a##b":3})", R"([["a","x"]])", R"(,"continuing_subword_prefix":"##")"), "model", "merges");
+  expect_names(bpe(R"({"a":0,"##b":1,"x":2,"a##b":3})", R"([["a","x"]])", R"(,"continuing_subword_prefix":"##")"),
+               "model", "merges");
 }
 
 TEST(HostileTokenizer, TakesAnEmptyVocabulary) {
   const auto tokenizer = load(bpe("{}", "[]"));
   EXPECT_TRUE(tokenizer->encode("abc").ids.empty());
   EXPECT_EQ(tokenizer->decode(std::vector<int64_t>{0, 1, -1}), "");
-  const auto pieces = load(R"({"model":{"type":"WordPiece","vocab":{},"unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":100}})");
+  const auto pieces = load(
+      R"({"model":{"type":"WordPiece","vocab":{},"unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":100}})");
   EXPECT_THROW((void)pieces->encode("abc"), ValueError);
 }
 
@@ -81,7 +83,8 @@ TEST(HostileTokenizer, ByteTokensAreOnlyTwoHexDigits) {
 
 TEST(HostileTokenizer, NamesUnknownComponents) {
   expect_names(with(R"("normalizer":{"type":"Nope"})"), "normalizer", "Nope");
-  expect_names(with(R"("pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Nope"}]})"), "pretokenizers[0]", "Nope");
+  expect_names(with(R"("pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Nope"}]})"), "pretokenizers[0]",
+               "Nope");
   expect_names(with(R"("post_processor":{"type":"Nope"})"), "post_processor", "Nope");
   expect_names(with(R"("decoder":{"type":"Nope"})"), "decoder", "Nope");
   expect_names(R"({"model":{"type":"Unigram","vocab":[]}})", "model", "Unigram");
@@ -94,7 +97,8 @@ TEST(HostileTokenizer, NamesFieldsOfTheWrongType) {
   expect_names(with(R"("normalizer":{"type":"Replace","pattern":{"Regex":"("},"content":""})"), "pattern", "(");
   expect_names(with(R"("normalizer":{"type":"Replace","pattern":{},"content":""})"), "normalizer", "pattern");
   expect_names(with(R"("normalizer":{"type":"Sequence","normalizers":{}})"), "normalizer", "normalizers");
-  expect_names(with(R"("pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"x","invert":false})"), "pre_tokenizer", "behavior");
+  expect_names(with(R"("pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"x","invert":false})"),
+               "pre_tokenizer", "behavior");
   expect_names(with(R"("pre_tokenizer":{"type":"FixedLength","length":0})"), "pre_tokenizer", "length");
   expect_names(with(R"("pre_tokenizer":{"type":"Metaspace","replacement":"ab"})"), "pre_tokenizer", "replacement");
   expect_names(with(R"("added_tokens":[{"id":-1,"content":"x"}])"), "added_tokens[0]", "id");
@@ -102,9 +106,16 @@ TEST(HostileTokenizer, NamesFieldsOfTheWrongType) {
   expect_names(with(R"("added_tokens":5)"), "bad.json", "added_tokens");
   expect_names(with(R"("truncation":{"max_length":-5})"), "truncation", "max_length");
   expect_names(with(R"("padding":{"strategy":"x","pad_id":0,"pad_type_id":0,"pad_token":"p"})"), "padding", "strategy");
-  EXPECT_NE(refusal(with(R"("padding":{"strategy":{"Fixed":4000000000},"pad_id":0,"pad_type_id":0,"pad_token":"p"})")), "");
-  expect_names(with(R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x","type_id":0}}],"pair":[],"special_tokens":{}})"), "post_processor", "x");
-  expect_names(with(R"("post_processor":{"type":"TemplateProcessing","single":[{"Sequence":{"id":"B","type_id":0}}],"pair":[],"special_tokens":{}})"), "post_processor", "single");
+  EXPECT_NE(refusal(with(R"("padding":{"strategy":{"Fixed":4000000000},"pad_id":0,"pad_type_id":0,"pad_token":"p"})")),
+            "");
+  expect_names(
+      with(
+          R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x","type_id":0}}],"pair":[],"special_tokens":{}})"),
+      "post_processor", "x");
+  expect_names(
+      with(
+          R"("post_processor":{"type":"TemplateProcessing","single":[{"Sequence":{"id":"B","type_id":0}}],"pair":[],"special_tokens":{}})"),
+      "post_processor", "single");
   expect_names(with(R"("version":"2.0")"), "bad.json", "version");
   expect_names("{}", "bad.json", "model");
   expect_names("[]", "bad.json", "object");
@@ -117,24 +128,30 @@ TEST(HostileTokenizer, RefusesDeepNesting) {
 }
 
 TEST(HostileTokenizer, PatternsThatBacktrackWithoutEndAreStopped) {
-  const auto tokenizer = load(with(R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?:a|aa)+\\p{N}"},"behavior":"Isolated","invert":false})"));
+  const auto tokenizer = load(with(
+      R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?:a|aa)+\\p{N}"},"behavior":"Isolated","invert":false})"));
   EXPECT_THROW((void)tokenizer->encode(std::string(200, 'a')), ValueError);
-  const auto empties = load(with(R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":""},"behavior":"Isolated","invert":false})"));
+  const auto empties =
+      load(with(R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":""},"behavior":"Isolated","invert":false})"));
   EXPECT_EQ(empties->encode("ab").ids, (std::vector<int64_t>{0, 1}));
 }
 
 TEST(HostileTokenizer, RefusesTextThatIsNoUtf8) {
   const auto tokenizer = load(with(R"("version":"1.0")"));
-  for (const auto* text : {"\xFF", "a\xC3", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC0\x80"}) EXPECT_THROW((void)tokenizer->encode(text), ValueError);
+  for (const auto* text : {"\xFF", "a\xC3", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xC0\x80"})
+    EXPECT_THROW((void)tokenizer->encode(text), ValueError);
 }
 
 Json gguf(const std::string& more) {
-  return Json::parse(R"({"tokenizer.ggml.model":"gpt2","tokenizer.ggml.pre":"gpt-2","tokenizer.ggml.tokens":["a","b","ab","<|end|>","<think>"],)"
-                     R"("tokenizer.ggml.token_type":[1,1,1,3,4],"tokenizer.ggml.merges":["a b"])" + more + "}");
+  return Json::parse(
+      R"({"tokenizer.ggml.model":"gpt2","tokenizer.ggml.pre":"gpt-2","tokenizer.ggml.tokens":["a","b","ab","<|end|>","<think>"],)"
+      R"("tokenizer.ggml.token_type":[1,1,1,3,4],"tokenizer.ggml.merges":["a b"])" +
+      more + "}");
 }
 
 TEST(GgufVocabulary, MakesATokenizer) {
-  const auto tokenizer = AutoTokenizer::from_gguf(gguf(R"(,"tokenizer.ggml.bos_token_id":3,"tokenizer.ggml.add_bos_token":true)"), "m.gguf");
+  const auto tokenizer = AutoTokenizer::from_gguf(
+      gguf(R"(,"tokenizer.ggml.bos_token_id":3,"tokenizer.ggml.add_bos_token":true)"), "m.gguf");
   EXPECT_EQ(tokenizer->encode("ab<|end|>b<think>a"), (std::vector<int64_t>{3, 2, 3, 1, 4, 0}));
   EXPECT_EQ(tokenizer->encode("ab", false), (std::vector<int64_t>{2}));
   EXPECT_EQ(tokenizer->special_token_id("bos_token"), 3);
@@ -152,9 +169,13 @@ TEST(GgufVocabulary, RefusesLies) {
   refused(gguf(R"(,"tokenizer.ggml.eos_token_id":"3")"));
   refused(gguf(R"(,"tokenizer.chat_template":5)"));
   refused(Json::object());
-  for (const auto& [key, value] : {std::pair{"tokenizer.ggml.model", R"("llama")"}, {"tokenizer.ggml.pre", R"("no-such-thing")"},
-                                   {"tokenizer.ggml.tokens", "5"}, {"tokenizer.ggml.tokens", R"(["a",3])"}, {"tokenizer.ggml.merges", R"(["a c"])"},
-                                   {"tokenizer.ggml.merges", R"(["ab"])"}, {"tokenizer.ggml.token_type", R"(["x"])"}}) {
+  for (const auto& [key, value] : {std::pair{"tokenizer.ggml.model", R"("llama")"},
+                                   {"tokenizer.ggml.pre", R"("no-such-thing")"},
+                                   {"tokenizer.ggml.tokens", "5"},
+                                   {"tokenizer.ggml.tokens", R"(["a",3])"},
+                                   {"tokenizer.ggml.merges", R"(["a c"])"},
+                                   {"tokenizer.ggml.merges", R"(["ab"])"},
+                                   {"tokenizer.ggml.token_type", R"(["x"])"}}) {
     Json json = gguf("");
     json[key] = Json::parse(value);
     refused(json);

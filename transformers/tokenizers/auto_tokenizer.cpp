@@ -62,7 +62,8 @@ void add_missing_tokens(Pipeline& pipeline, Settings& settings) {
 }  // namespace
 
 std::shared_ptr<PreTrainedTokenizer> assemble(std::shared_ptr<Pipeline> pipeline, Settings settings,
-                                              std::optional<TruncationOptions> truncation, std::optional<PaddingOptions> padding) {
+                                              std::optional<TruncationOptions> truncation,
+                                              std::optional<PaddingOptions> padding) {
   if (padding && settings.find("pad_token") == nullptr)
     settings.set("pad_token", {.content = padding->pad_token, .normalized = false, .special = true});
   add_missing_tokens(*pipeline, settings);
@@ -96,7 +97,8 @@ std::shared_ptr<PreTrainedTokenizer> load_tokenizer_json(const fs::path& file) {
   detail::build_parts(*pipeline, json, file.native());
   auto truncation = detail::parse_truncation(fields);
   auto padding = detail::parse_padding(fields);
-  return detail::assemble(std::move(pipeline), detail::read_settings(file.parent_path(), true), std::move(truncation), std::move(padding));
+  return detail::assemble(std::move(pipeline), detail::read_settings(file.parent_path(), true), std::move(truncation),
+                          std::move(padding));
 }
 
 std::vector<fs::path> gguf_files(const fs::path& folder) {
@@ -121,7 +123,9 @@ std::shared_ptr<PreTrainedTokenizer> load_folder(const fs::path& folder) {
   if (ggufs.size() == 1) return AutoTokenizer::from_gguf(read_gguf_metadata(ggufs[0]), ggufs[0].native());
   if (ggufs.size() > 1)
     throw OSError(str(folder, ": holds ", ggufs.size(), " GGUF files; name the one whose tokenizer is meant"));
-  throw OSError(str(folder, ": no tokenizer found; looked for tokenizer.json, vocab.txt, vocab.json with merges.txt, and one .gguf file"));
+  throw OSError(str(
+      folder,
+      ": no tokenizer found; looked for tokenizer.json, vocab.txt, vocab.json with merges.txt, and one .gguf file"));
 }
 
 }  // namespace

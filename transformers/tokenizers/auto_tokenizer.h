@@ -20,12 +20,12 @@ class PreTrainedTokenizer {
   /// Options of a call, with the reference's names and defaults.
   struct CallOptions {
     bool add_special_tokens = true;
-    bool padding = false;                     // to the longest of the batch, or to max_length when that is given too
-    bool truncation = false;                  // needs max_length, or model_max_length
+    bool padding = false;     // to the longest of the batch, or to max_length when that is given too
+    bool truncation = false;  // needs max_length, or model_max_length
     std::optional<int64_t> max_length = {};
     std::optional<int64_t> pad_to_multiple_of = {};
     std::optional<Side> padding_side = {};
-    int64_t stride = 0;                       // tokens that the parts of a truncated text share
+    int64_t stride = 0;  // tokens that the parts of a truncated text share
   };
 
   [[nodiscard]] std::vector<int64_t> encode(std::string_view text, bool add_special_tokens = true) const;
@@ -37,9 +37,9 @@ class PreTrainedTokenizer {
 
   struct ChatOptions {
     bool add_generation_prompt = false;
-    Json tools = {};                            // null or a list
+    Json tools = {};                                // null or a list
     std::optional<std::string> chat_template = {};  // a name among several, or a template's text
-    Json kwargs = Json::object();               // further variables of the template
+    Json kwargs = Json::object();                   // further variables of the template
   };
   /// The conversation as text. `messages`: a list of objects with `role` and `content`. Without a template: ValueError
   /// that says so; there is no silent fallback.
@@ -72,8 +72,8 @@ class PreTrainedTokenizer {
 };
 
 struct AutoTokenizer {
-  /// A folder with tokenizer.json (or, for BERT, vocab.txt; for byte-level BPE, vocab.json and merges.txt), a GGUF file,
-  /// or a folder whose only weights are one GGUF file. Throws OSError naming the folder and the files looked for.
+  /// A folder with tokenizer.json (or, for BERT, vocab.txt; for byte-level BPE, vocab.json and merges.txt), a GGUF
+  /// file, or a folder whose only weights are one GGUF file. Throws OSError naming the folder and the files looked for.
   [[nodiscard]] static std::shared_ptr<PreTrainedTokenizer> from_pretrained(const std::filesystem::path& path);
   /// From the key-value pairs of a GGUF file (`tokenizer.ggml.*`, `tokenizer.chat_template`).
   [[nodiscard]] static std::shared_ptr<PreTrainedTokenizer> from_gguf(const Json& metadata, std::string_view where);

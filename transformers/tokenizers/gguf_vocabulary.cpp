@@ -30,17 +30,56 @@ constexpr std::string_view kTekken =
 // What `tokenizer.ggml.pre` means. Names without an expression are split as GPT-2 does, which is how the reference
 // reads them, even where the model's own tokenizer.json would split further (digits, for smollm and starcoder).
 constexpr PreTokenizerName kPreTokenizers[] = {
-    {"bloom"},           {"chameleon"},        {"codeshell"},       {"command-r"},      {"dbrx", kLlama3},
-    {"deepseek-coder"},  {"deepseek-llm"},     {"deepseek-r1-qwen", kQwen2},            {"deepseek-v3"},
-    {"default"},         {"exaone"},           {"exaone4"},         {"f2llmv2", kQwen2}, {"falcon"},
-    {"falcon-h1", kLlama3}, {"falcon3", kLlama3}, {"gigachat"},     {"gpt-2"},          {"gpt-4o", kGpt4o},
-    {"gpt3-finnish"},    {"jais"},             {"jina-v5-nano", kLlama3},               {"kanana2", kGpt4o},
-    {"kormo", kQwen2},   {"lfm2", kLlama3},    {"llama-bpe", kLlama3}, {"llama-v3", kLlama3}, {"llama3", kLlama3},
-    {"llama4", kGpt4o},  {"megrez", kQwen2},   {"midm-2.0", kLlama3}, {"minerva-7b"},   {"minimax-m2", kGpt4o},
-    {"mpt"},             {"olmo"},             {"phi-2"},           {"pixtral", kLlama3}, {"poro-chat"},
-    {"qwen2", kQwen2},   {"qwen35", kQwen35},  {"refact"},          {"roberta-bpe"},    {"smaug-bpe", kLlama3},
-    {"smollm"},          {"stablelm2"},        {"starcoder"},       {"talkie", kGpt4o}, {"tekken", kTekken},
-    {"trillion"},        {"viking"},
+    {"bloom"},
+    {"chameleon"},
+    {"codeshell"},
+    {"command-r"},
+    {"dbrx", kLlama3},
+    {"deepseek-coder"},
+    {"deepseek-llm"},
+    {"deepseek-r1-qwen", kQwen2},
+    {"deepseek-v3"},
+    {"default"},
+    {"exaone"},
+    {"exaone4"},
+    {"f2llmv2", kQwen2},
+    {"falcon"},
+    {"falcon-h1", kLlama3},
+    {"falcon3", kLlama3},
+    {"gigachat"},
+    {"gpt-2"},
+    {"gpt-4o", kGpt4o},
+    {"gpt3-finnish"},
+    {"jais"},
+    {"jina-v5-nano", kLlama3},
+    {"kanana2", kGpt4o},
+    {"kormo", kQwen2},
+    {"lfm2", kLlama3},
+    {"llama-bpe", kLlama3},
+    {"llama-v3", kLlama3},
+    {"llama3", kLlama3},
+    {"llama4", kGpt4o},
+    {"megrez", kQwen2},
+    {"midm-2.0", kLlama3},
+    {"minerva-7b"},
+    {"minimax-m2", kGpt4o},
+    {"mpt"},
+    {"olmo"},
+    {"phi-2"},
+    {"pixtral", kLlama3},
+    {"poro-chat"},
+    {"qwen2", kQwen2},
+    {"qwen35", kQwen35},
+    {"refact"},
+    {"roberta-bpe"},
+    {"smaug-bpe", kLlama3},
+    {"smollm"},
+    {"stablelm2"},
+    {"starcoder"},
+    {"talkie", kGpt4o},
+    {"tekken", kTekken},
+    {"trillion"},
+    {"viking"},
 };
 
 std::string_view split_of(const Fields& fields) {
@@ -69,7 +108,9 @@ struct Tokens {
       if (!type.is_int()) fields.fail("tokenizer.ggml.token_type", str("must hold integers, found ", type.type_name()));
   }
   [[nodiscard]] const std::string& text(size_t i) const { return (*texts)[i].as_string(); }
-  [[nodiscard]] int64_t type(size_t i) const { return types != nullptr && i < types->size() ? (*types)[i].as_int() : 1; }
+  [[nodiscard]] int64_t type(size_t i) const {
+    return types != nullptr && i < types->size() ? (*types)[i].as_int() : 1;
+  }
 };
 
 bool is_byte_alphabet(std::string_view text) {
@@ -137,7 +178,8 @@ void read_roles(const Fields& fields, const Tokens& tokens, detail::Settings& se
   for (const auto& [role, key] : kKeys) {
     if (fields.find(key) == nullptr) continue;
     const auto id = static_cast<size_t>(fields.number(key));
-    if (id >= tokens.texts->size()) fields.fail(key, str("is ", id, ", the vocabulary has ", tokens.texts->size(), " tokens"));
+    if (id >= tokens.texts->size())
+      fields.fail(key, str("is ", id, ", the vocabulary has ", tokens.texts->size(), " tokens"));
     settings.set(role, {.content = tokens.text(id), .normalized = false, .special = true});
   }
 }

@@ -16,7 +16,8 @@ constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 // Of WordPiece tokenizers that ask for it. Unlike the decoder's clean-up, "do not" stays.
 std::string clean_up(std::string text) {
   constexpr std::pair<std::string_view, std::string_view> kReplacements[] = {
-      {" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+      {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
+      {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   for (const auto& [from, to] : kReplacements) text = replace_all(text, from, to);
   return text;
 }
@@ -54,7 +55,8 @@ std::vector<std::string> names_of(const std::map<std::string, std::string>& temp
   return names;
 }
 
-std::string choose_template(const std::map<std::string, std::string>& templates, const PreTrainedTokenizer::ChatOptions& options) {
+std::string choose_template(const std::map<std::string, std::string>& templates,
+                            const PreTrainedTokenizer::ChatOptions& options) {
   if (options.chat_template) {
     const auto it = templates.find(*options.chat_template);
     const bool is_named = it != templates.end() && (templates.size() > 1 || it->first != "default");
@@ -63,8 +65,10 @@ std::string choose_template(const std::map<std::string, std::string>& templates,
   if (!options.tools.is_null() && templates.contains("tool_use")) return templates.at("tool_use");
   if (templates.contains("default")) return templates.at("default");
   if (templates.empty())
-    throw ValueError("this tokenizer has no chat template; pass one, or use a model that was trained for conversations");
-  throw ValueError(str("this tokenizer has several chat templates and no default; choose one of ", join(names_of(templates), ", ")));
+    throw ValueError(
+        "this tokenizer has no chat template; pass one, or use a model that was trained for conversations");
+  throw ValueError(
+      str("this tokenizer has several chat templates and no default; choose one of ", join(names_of(templates), ", ")));
 }
 
 }  // namespace
@@ -79,11 +83,13 @@ std::shared_ptr<Tokenizer> PreTrainedTokenizer::configured(const CallOptions& op
   auto backend = state_->backend->copy();
   const int64_t most = options.max_length.value_or(model_max_length());
   if (options.truncation && most != kNoLimit)
-    backend->set_truncation(TruncationOptions{.max_length = most, .stride = options.stride, .direction = state_->truncation_side});
+    backend->set_truncation(
+        TruncationOptions{.max_length = most, .stride = options.stride, .direction = state_->truncation_side});
   if (!options.padding) return backend;
   const auto token = special_token("pad_token");
   const auto id = special_token_id("pad_token");
-  if (!token || !id) throw ValueError("padding needs a pad_token, and this tokenizer has none; name one in tokenizer_config.json");
+  if (!token || !id)
+    throw ValueError("padding needs a pad_token, and this tokenizer has none; name one in tokenizer_config.json");
   backend->set_padding(PaddingOptions{.length = options.max_length,
                                       .direction = options.padding_side.value_or(state_->padding_side),
                                       .pad_to_multiple_of = options.pad_to_multiple_of,
@@ -92,7 +98,8 @@ std::shared_ptr<Tokenizer> PreTrainedTokenizer::configured(const CallOptions& op
   return backend;
 }
 
-std::vector<Encoding> PreTrainedTokenizer::operator()(std::span<const std::string> texts, const CallOptions& options) const {
+std::vector<Encoding> PreTrainedTokenizer::operator()(std::span<const std::string> texts,
+                                                      const CallOptions& options) const {
   return configured(options)->encode_batch(texts, options.add_special_tokens);
 }
 
@@ -155,7 +162,8 @@ void PreTrainedTokenizer::save_pretrained(const std::filesystem::path& folder) c
 
   const auto& settings = state_->settings;
   Json config = settings.config, map = Json::object(), extra = Json::list();
-  for (const auto* stale : {"added_tokens_decoder", "additional_special_tokens", "extra_special_tokens", "chat_template", "add_bos_token", "add_eos_token"})
+  for (const auto* stale : {"added_tokens_decoder", "additional_special_tokens", "extra_special_tokens",
+                            "chat_template", "add_bos_token", "add_eos_token"})
     config.erase(stale);
   for (const auto& [role, token] : settings.special) config[role] = map[role] = token.content;
   for (const auto& token : settings.extra_special) extra.push_back(token.content);

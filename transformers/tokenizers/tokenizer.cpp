@@ -32,7 +32,8 @@ struct Tokenizer::Impl {
     const size_t length = detail::padded_length(longest, *padding);
     for (auto& draft : drafts) draft.pad(length, *padding);
   }
-  [[nodiscard]] Encoding encode_one(std::string_view text, const std::string_view* pair, bool add_special_tokens) const {
+  [[nodiscard]] Encoding encode_one(std::string_view text, const std::string_view* pair,
+                                    bool add_special_tokens) const {
     Draft draft = encode(text, pair, add_special_tokens);
     pad({&draft, 1});
     return std::move(draft).finish();
@@ -50,7 +51,8 @@ struct Tokenizer::Impl {
 
 namespace detail {
 
-std::shared_ptr<Tokenizer> make_tokenizer(std::shared_ptr<const Pipeline> pipeline, std::optional<TruncationOptions> truncation,
+std::shared_ptr<Tokenizer> make_tokenizer(std::shared_ptr<const Pipeline> pipeline,
+                                          std::optional<TruncationOptions> truncation,
                                           std::optional<PaddingOptions> padding) {
   auto impl = std::make_unique<Tokenizer::Impl>();
   impl->pipeline = std::move(pipeline);
@@ -67,7 +69,8 @@ Tokenizer::~Tokenizer() = default;
 
 std::shared_ptr<Tokenizer> Tokenizer::from_json(const Json& json, std::string_view where) {
   const Fields fields(json, std::string(where));
-  if (fields.text("version", "1.0") != "1.0") fields.fail("version", str("is ", quote(fields.text("version")), "; only 1.0 is known"));
+  if (fields.text("version", "1.0") != "1.0")
+    fields.fail("version", str("is ", quote(fields.text("version")), "; only 1.0 is known"));
   auto pipeline = std::make_shared<Pipeline>();
   pipeline->model = detail::make_model(Fields(fields.require("model"), str(where, ": model")));
   detail::build_parts(*pipeline, json, std::string(where));
@@ -93,7 +96,8 @@ Encoding Tokenizer::encode_pair(std::string_view text, std::string_view pair, bo
 }
 
 std::vector<Encoding> Tokenizer::encode_batch(std::span<const std::string> texts, bool add_special_tokens) const {
-  return impl_->encode_many(texts.size(), [&](size_t i) { return impl_->encode(texts[i], nullptr, add_special_tokens); });
+  return impl_->encode_many(texts.size(),
+                            [&](size_t i) { return impl_->encode(texts[i], nullptr, add_special_tokens); });
 }
 
 std::vector<Encoding> Tokenizer::encode_pairs(std::span<const std::pair<std::string, std::string>> pairs,
@@ -152,7 +156,8 @@ std::optional<std::string> Tokenizer::id_to_token(int64_t id) const {
 
 int64_t Tokenizer::vocab_size(bool with_added_tokens) const {
   const auto& vocabulary = impl_->pipeline->model->vocabulary();
-  return static_cast<int64_t>(vocabulary.size() + (with_added_tokens ? impl_->pipeline->added.size_beyond(vocabulary) : 0));
+  return static_cast<int64_t>(vocabulary.size() +
+                              (with_added_tokens ? impl_->pipeline->added.size_beyond(vocabulary) : 0));
 }
 
 bool Tokenizer::is_special(int64_t id) const {

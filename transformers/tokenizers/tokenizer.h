@@ -24,10 +24,10 @@ const Pipeline& pipeline_of(const Tokenizer& tokenizer);
 struct Encoding {
   std::vector<int64_t> ids = {};
   std::vector<int64_t> type_ids = {};
-  std::vector<std::string> tokens = {};                     // the vocabulary's strings
-  std::vector<std::pair<int64_t, int64_t>> offsets = {};    // [begin, end) in Unicode code points of the input as given
-  std::vector<std::optional<int64_t>> word_ids = {};        // absent for special tokens
-  std::vector<std::optional<int64_t>> sequence_ids = {};    // 0 or 1; absent for special tokens
+  std::vector<std::string> tokens = {};                   // the vocabulary's strings
+  std::vector<std::pair<int64_t, int64_t>> offsets = {};  // [begin, end) in Unicode code points of the input as given
+  std::vector<std::optional<int64_t>> word_ids = {};      // absent for special tokens
+  std::vector<std::optional<int64_t>> sequence_ids = {};  // 0 or 1; absent for special tokens
   std::vector<int64_t> special_tokens_mask = {};
   std::vector<int64_t> attention_mask = {};
   std::vector<Encoding> overflowing = {};
@@ -61,14 +61,17 @@ class Tokenizer {
   [[nodiscard]] std::shared_ptr<Tokenizer> copy() const;
   /// From the content of tokenizer.json. An unknown component, a field of the wrong type or an id out of range:
   /// ValueError naming `where`, the component and the field.
-  [[nodiscard]] static std::shared_ptr<Tokenizer> from_json(const Json& json, std::string_view where = "tokenizer.json");
+  [[nodiscard]] static std::shared_ptr<Tokenizer> from_json(const Json& json,
+                                                            std::string_view where = "tokenizer.json");
   [[nodiscard]] static std::shared_ptr<Tokenizer> from_file(const std::filesystem::path& file);
   ~Tokenizer();
 
   [[nodiscard]] Encoding encode(std::string_view text, bool add_special_tokens = true) const;
-  [[nodiscard]] Encoding encode_pair(std::string_view text, std::string_view pair, bool add_special_tokens = true) const;
+  [[nodiscard]] Encoding encode_pair(std::string_view text, std::string_view pair,
+                                     bool add_special_tokens = true) const;
   /// Each text on its own, then padding as configured. Uses all cores.
-  [[nodiscard]] std::vector<Encoding> encode_batch(std::span<const std::string> texts, bool add_special_tokens = true) const;
+  [[nodiscard]] std::vector<Encoding> encode_batch(std::span<const std::string> texts,
+                                                   bool add_special_tokens = true) const;
   /// Pairs of texts on all cores, then padding as configured.
   [[nodiscard]] std::vector<Encoding> encode_pairs(std::span<const std::pair<std::string, std::string>> pairs,
                                                    bool add_special_tokens = true) const;

@@ -79,8 +79,8 @@ bool stands_alone(std::string_view text, size_t begin, size_t end) {
 }
 
 size_t strip_left(std::string_view text, size_t begin) {
-  while (begin > 0 && is_space(character_before(text, begin)))
-    do --begin;
+  while (begin > 0 && is_space(character_before(text, begin))) do
+      --begin;
     while (begin > 0 && is_continuation(text[begin]));
   return begin;
 }
@@ -96,7 +96,8 @@ size_t strip_right(std::string_view text, size_t end) {
 
 }  // namespace
 
-void AddedVocabulary::add(const std::vector<AddedToken>& tokens, const Vocabulary& model, const Normalizer* normalizer) {
+void AddedVocabulary::add(const std::vector<AddedToken>& tokens, const Vocabulary& model,
+                          const Normalizer* normalizer) {
   uint64_t next = model.size();
   for (const auto& [id, entry] : entries_)
     if (id >= model.size() || model.size() == 0) next = std::max<uint64_t>(next, uint64_t{id} + 1);
@@ -155,7 +156,8 @@ void AddedVocabulary::extract(std::string_view text, const Normalizer* normalize
     if (piece.added_id >= 0)
       work.pieces.push_back(piece);
     else
-      split(normalizer == nullptr ? piece.text : normalizer->normalize(piece.text, work.arena), normalized_, work.pieces);
+      split(normalizer == nullptr ? piece.text : normalizer->normalize(piece.text, work.arena), normalized_,
+            work.pieces);
   }
 }
 

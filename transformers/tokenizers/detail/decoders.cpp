@@ -36,8 +36,8 @@ class ByteLevel final : public Decoder {
 // Rejoins what a tokenizer for English took apart; the order of the replacements matters.
 std::string clean_up(std::string text) {
   constexpr std::pair<std::string_view, std::string_view> kReplacements[] = {
-      {" .", "."},     {" ?", "?"},   {" !", "!"},           {" ,", ","},   {" ' ", "'"},   {" n't", "n't"},
-      {" 'm", "'m"},   {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+      {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+      {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   for (const auto& [from, to] : kReplacements)
     if (text.find(from) != std::string::npos) text = replace_all(text, from, to);
   return text;
@@ -66,7 +66,9 @@ class WordPiece final : public Decoder {
 
 class Metaspace final : public Decoder {
  public:
-  explicit Metaspace(const Fields& fields) : options_(parse_metaspace(fields)) { append_utf8(mark_, options_.replacement); }
+  explicit Metaspace(const Fields& fields) : options_(parse_metaspace(fields)) {
+    append_utf8(mark_, options_.replacement);
+  }
   void decode(std::vector<std::string>& tokens) const override {
     for (size_t i = 0; i < tokens.size(); ++i)
       tokens[i] = replace_all(tokens[i], mark_, i == 0 && options_.prepend != PrependScheme::Never ? "" : " ");
@@ -80,7 +82,9 @@ class Metaspace final : public Decoder {
 class Ctc final : public Decoder {
  public:
   explicit Ctc(const Fields& fields)
-      : pad_(fields.text("pad_token")), delimiter_(fields.text("word_delimiter_token")), cleans_(fields.flag("cleanup")) {}
+      : pad_(fields.text("pad_token")),
+        delimiter_(fields.text("word_delimiter_token")),
+        cleans_(fields.flag("cleanup")) {}
   void decode(std::vector<std::string>& tokens) const override {
     tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
     for (auto& token : tokens) {
@@ -131,8 +135,7 @@ class Replace final : public Decoder {
       matches.clear();
       pattern_.find(token, matches);
       std::string out;
-      for (const auto& [begin, end, is_match] : matches)
-        out += is_match ? content_ : token.substr(begin, end - begin);
+      for (const auto& [begin, end, is_match] : matches) out += is_match ? content_ : token.substr(begin, end - begin);
       token = std::move(out);
     }
   }
@@ -205,9 +208,15 @@ Made make(const Fields& fields) {
 }
 
 constexpr Component<Made> kDecoders[] = {
-    {"BPEDecoder", make<BpeDecoder>}, {"ByteFallback", make<ByteFallback>}, {"ByteLevel", make<ByteLevel>},
-    {"CTC", make<Ctc>},               {"Fuse", make<Fuse>},                 {"Metaspace", make<Metaspace>},
-    {"Replace", make<Replace>},       {"Sequence", make<Sequence>},         {"Strip", make<Strip>},
+    {"BPEDecoder", make<BpeDecoder>},
+    {"ByteFallback", make<ByteFallback>},
+    {"ByteLevel", make<ByteLevel>},
+    {"CTC", make<Ctc>},
+    {"Fuse", make<Fuse>},
+    {"Metaspace", make<Metaspace>},
+    {"Replace", make<Replace>},
+    {"Sequence", make<Sequence>},
+    {"Strip", make<Strip>},
     {"WordPiece", make<WordPiece>},
 };
 

@@ -93,7 +93,8 @@ void Draft::truncate(size_t most, size_t stride, Side direction) {
       parts.emplace_back(end > most ? end - most : 0, end);
   }
   Draft first = part_of(*this, parts[0].first, parts[0].second);
-  for (size_t i = 1; i < parts.size(); ++i) first.overflowing.push_back(part_of(*this, parts[i].first, parts[i].second));
+  for (size_t i = 1; i < parts.size(); ++i)
+    first.overflowing.push_back(part_of(*this, parts[i].first, parts[i].second));
   *this = std::move(first);
 }
 
@@ -102,7 +103,9 @@ void Draft::pad(size_t length, const PaddingOptions& options) {
   if (size() >= length) return;
   const size_t missing = length - size();
   const bool left = options.direction == Side::Left;
-  const auto fill = [&](auto& list, const auto& value) { list.insert(left ? list.begin() : list.end(), missing, value); };
+  const auto fill = [&](auto& list, const auto& value) {
+    list.insert(left ? list.begin() : list.end(), missing, value);
+  };
   fill(encoding.ids, options.pad_id);
   fill(encoding.type_ids, options.pad_type_id);
   fill(encoding.tokens, options.pad_token);

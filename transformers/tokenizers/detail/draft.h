@@ -9,7 +9,8 @@
 
 namespace transformers::detail {
 
-/// An Encoding in the making: it knows which tokens belong to which sequence, as ranges, and holds its overflow likewise.
+/// An Encoding in the making: it knows which tokens belong to which sequence, as ranges, and holds its overflow
+/// likewise.
 struct Draft {
   using Range = std::pair<size_t, size_t>;
   Encoding encoding = {};  // without sequence_ids and overflowing

@@ -68,18 +68,21 @@ void check(const TruncationOptions& options, size_t added_tokens) {
   bool known = false;
   for (const auto name : kStrategies) known |= name == options.strategy;
   if (!known)
-    throw ValueError(str("truncation: strategy ", quote(options.strategy), " is unknown; use LongestFirst, OnlyFirst or OnlySecond"));
+    throw ValueError(str("truncation: strategy ", quote(options.strategy),
+                         " is unknown; use LongestFirst, OnlyFirst or OnlySecond"));
   if (options.max_length < 0 || options.stride < 0)
-    throw ValueError(str("truncation: max_length ", options.max_length, " and stride ", options.stride, " must not be negative"));
+    throw ValueError(
+        str("truncation: max_length ", options.max_length, " and stride ", options.stride, " must not be negative"));
   if (options.max_length - static_cast<int64_t>(added_tokens) < options.stride)
-    throw ValueError(str("truncation: stride ", options.stride, " is more than max_length ", options.max_length, " less ",
-                         added_tokens, " special tokens"));
+    throw ValueError(str("truncation: stride ", options.stride, " is more than max_length ", options.max_length,
+                         " less ", added_tokens, " special tokens"));
 }
 
 void check(const PaddingOptions& options) {
   const int64_t length = options.length.value_or(0), multiple = options.pad_to_multiple_of.value_or(0);
   if (length < 0 || length > kMostPaddedTokens || multiple < 0 || multiple > kMostPaddedTokens)
-    throw ValueError(str("padding: length ", length, " and pad_to_multiple_of ", multiple, " must be from 0 to ", kMostPaddedTokens));
+    throw ValueError(str("padding: length ", length, " and pad_to_multiple_of ", multiple, " must be from 0 to ",
+                         kMostPaddedTokens));
 }
 
 }  // namespace transformers::detail

@@ -29,7 +29,8 @@ class WordLevel final : public Model {
 };
 
 std::unique_ptr<Model> refuse_unigram(const Fields& fields) {
-  throw ValueError(str(fields.where(), ": models of type 'Unigram' are not supported yet; BPE, WordLevel and WordPiece are"));
+  throw ValueError(
+      str(fields.where(), ": models of type 'Unigram' are not supported yet; BPE, WordLevel and WordPiece are"));
 }
 
 using Made = std::unique_ptr<Model>;

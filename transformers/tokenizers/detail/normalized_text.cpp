@@ -121,8 +121,8 @@ NormalizedText spell_bytes(const NormalizedText& source, Arena& arena) {
   return {.text = {text, size}, .alignment = spans, .original = source.original};
 }
 
-NormalizedText replace_matches(const NormalizedText& source, const std::vector<Match>& matches, std::string_view content,
-                               Arena& arena) {
+NormalizedText replace_matches(const NormalizedText& source, const std::vector<Match>& matches,
+                               std::string_view content, Arena& arena) {
   size_t size = 0;
   for (const auto& match : matches) size += match.is_match ? content.size() : match.end - match.begin;
   char* const text = arena.text(size);

@@ -14,7 +14,8 @@
 namespace transformers::detail {
 namespace {
 
-// Keeps the characters that satisfy the predicate. A removed run counts to the character before it, as in the reference.
+// Keeps the characters that satisfy the predicate. A removed run counts to the character before it, as in the
+// reference.
 template <class Keep>
 NormalizedText filter(const NormalizedText& source, Arena& arena, const Keep& keep) {
   std::vector<std::pair<char32_t, int64_t>> kept;

@@ -10,7 +10,8 @@ namespace transformers::detail {
 
 void run_parallel(size_t count, void (*call)(const void*, size_t), const void* work) {
   constexpr size_t kChunk = 16;
-  const size_t threads = std::min<size_t>(std::max(1U, std::thread::hardware_concurrency()), (count + kChunk - 1) / kChunk);
+  const size_t threads =
+      std::min<size_t>(std::max(1U, std::thread::hardware_concurrency()), (count + kChunk - 1) / kChunk);
   std::atomic<size_t> next = 0;
   std::exception_ptr failure;
   std::mutex mutex;

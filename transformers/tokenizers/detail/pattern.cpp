@@ -23,12 +23,18 @@ struct Property {
 
 // Debian's Oniguruma knows Unicode 14, the reference's Unicode 16: these properties are defined anew.
 constexpr Property kProperties[] = {
-    {"Han", {CodePointClass::Han}, 1}, {"L", {CodePointClass::Lu, CodePointClass::Ll, CodePointClass::Lt, CodePointClass::Lm, CodePointClass::Lo}, 5},
-    {"Ll", {CodePointClass::Ll}, 1},   {"Lm", {CodePointClass::Lm}, 1},
-    {"Lo", {CodePointClass::Lo}, 1},   {"Lt", {CodePointClass::Lt}, 1},
-    {"Lu", {CodePointClass::Lu}, 1},   {"M", {CodePointClass::M}, 1},
-    {"N", {CodePointClass::N}, 1},     {"Nd", {CodePointClass::Nd}, 1},
-    {"P", {CodePointClass::P}, 1},     {"S", {CodePointClass::S}, 1},
+    {"Han", {CodePointClass::Han}, 1},
+    {"L", {CodePointClass::Lu, CodePointClass::Ll, CodePointClass::Lt, CodePointClass::Lm, CodePointClass::Lo}, 5},
+    {"Ll", {CodePointClass::Ll}, 1},
+    {"Lm", {CodePointClass::Lm}, 1},
+    {"Lo", {CodePointClass::Lo}, 1},
+    {"Lt", {CodePointClass::Lt}, 1},
+    {"Lu", {CodePointClass::Lu}, 1},
+    {"M", {CodePointClass::M}, 1},
+    {"N", {CodePointClass::N}, 1},
+    {"Nd", {CodePointClass::Nd}, 1},
+    {"P", {CodePointClass::P}, 1},
+    {"S", {CodePointClass::S}, 1},
     {"TransformersWord", {CodePointClass::RegexWord}, 1},
 };
 
@@ -41,7 +47,8 @@ std::string with_own_classes(std::string_view expression) {
     out += expression[i];
     if (expression[i] != '\\' || i + 1 == expression.size()) continue;
     const char next = expression[++i];
-    const auto* const row = std::find_if(std::begin(kClasses), std::end(kClasses), [&](const auto& c) { return c.first == next; });
+    const auto* const row =
+        std::find_if(std::begin(kClasses), std::end(kClasses), [&](const auto& c) { return c.first == next; });
     if (row == std::end(kClasses)) {
       out += next;
     } else {
@@ -110,10 +117,11 @@ struct Pattern::Regex {
     prepare_library();
     OnigErrorInfo info = {};
     const std::string own = with_own_classes(expression);
-    const int code = onig_new(&compiled, bytes(own), bytes(own) + own.size(), ONIG_OPTION_NONE,
-                              ONIG_ENCODING_UTF8, ONIG_SYNTAX_ONIGURUMA, &info);
+    const int code = onig_new(&compiled, bytes(own), bytes(own) + own.size(), ONIG_OPTION_NONE, ONIG_ENCODING_UTF8,
+                              ONIG_SYNTAX_ONIGURUMA, &info);
     if (code != ONIG_NORMAL)
-      throw ValueError(str(where, ": the regular expression ", quote(expression), " is malformed: ", message_of(code, &info)));
+      throw ValueError(
+          str(where, ": the regular expression ", quote(expression), " is malformed: ", message_of(code, &info)));
     limits = onig_new_match_param();
     onig_initialize_match_param(limits);
     onig_set_retry_limit_in_match_of_match_param(limits, kMostRetriesPerMatch);
@@ -131,17 +139,18 @@ struct Pattern::Regex {
 
 void Pattern::Regex::find(std::string_view text, std::vector<Match>& out) const {
   const std::unique_ptr<OnigRegion, void (*)(OnigRegion*)> region(onig_region_new(),
-                                                                 [](OnigRegion* r) { onig_region_free(r, 1); });
+                                                                  [](OnigRegion* r) { onig_region_free(r, 1); });
   const UChar* const begin = bytes(text);
   const UChar* const end = begin + text.size();
   uint32_t at = 0, covered = 0;
   bool has_match = false;
   while (at <= text.size()) {
-    const int code = onig_search_with_param(compiled, begin, end, begin + at, end, region.get(), ONIG_OPTION_NONE, limits);
+    const int code =
+        onig_search_with_param(compiled, begin, end, begin + at, end, region.get(), ONIG_OPTION_NONE, limits);
     if (code == ONIG_MISMATCH) break;
     if (code < 0)
-      throw ValueError(str(where, ": the regular expression ", quote(expression), " gave up on a text: ",
-                           message_of(code, nullptr)));
+      throw ValueError(str(where, ": the regular expression ", quote(expression),
+                           " gave up on a text: ", message_of(code, nullptr)));
     const auto first = static_cast<uint32_t>(region->beg[0]), last = static_cast<uint32_t>(region->end[0]);
     if (first == last && has_match && covered == last) {  // no empty match right behind a match
       at = last == text.size() ? last + 1 : at + decode_at(text, at).size;

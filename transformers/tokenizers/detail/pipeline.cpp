@@ -26,7 +26,8 @@ EncodeWorkspace& workspace() {
 // Byte offsets to code points.
 class CharacterIndex {
  public:
-  CharacterIndex(std::string_view text, std::vector<uint32_t>& memory) : index_(memory), is_ascii_(is_ascii(text)), size_(text.size()) {
+  CharacterIndex(std::string_view text, std::vector<uint32_t>& memory)
+      : index_(memory), is_ascii_(is_ascii(text)), size_(text.size()) {
     if (is_ascii_) return;
     index_.resize(text.size());
     uint32_t character = 0;
@@ -110,7 +111,8 @@ Draft Pipeline::post_process(std::vector<Draft>&& drafts, bool add_special_token
     const size_t specials = add_special_tokens ? added_tokens(drafts.size() == 2) : 0;
     const auto most = static_cast<size_t>(truncation->max_length);
     if (specials > most)
-      throw ValueError(str(where, ": truncation to max_length ", most, " leaves no room for ", specials, " special tokens"));
+      throw ValueError(
+          str(where, ": truncation to max_length ", most, " leaves no room for ", specials, " special tokens"));
     truncate_drafts(drafts, *truncation, most - specials);
   }
   if (post_processor != nullptr) {
@@ -149,8 +151,8 @@ void build_parts(Pipeline& pipeline, const Json& json, const std::string& where)
     tokens.push_back(parse_added_token(entry));
     const int64_t id = entry.number("id");
     if (const auto known = pipeline.model->vocabulary().find(tokens.back().content); known && *known != id)
-      logging::warning(str(entry.where(), ": token ", quote(tokens.back().content), " is said to have the id ", id, ", the vocabulary gives it ",
-                           int64_t{*known}, ", which counts"));
+      logging::warning(str(entry.where(), ": token ", quote(tokens.back().content), " is said to have the id ", id,
+                           ", the vocabulary gives it ", int64_t{*known}, ", which counts"));
   }
   pipeline.added.add(tokens, pipeline.model->vocabulary(), pipeline.normalizer.get());
 }

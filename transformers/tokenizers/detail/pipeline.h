@@ -59,7 +59,8 @@ void parallel_for(size_t count, const Work& work);
 void run_parallel(size_t count, void (*call)(const void*, size_t), const void* work);
 template <class Work>
 void parallel_for(size_t count, const Work& work) {
-  run_parallel(count, [](const void* w, size_t i) { (*static_cast<const Work*>(w))(i); }, &work);
+  run_parallel(
+      count, [](const void* w, size_t i) { (*static_cast<const Work*>(w))(i); }, &work);
 }
 
 }  // namespace transformers::detail

@@ -49,16 +49,19 @@ Json sequence_piece(const char* id, int64_t type) {
 
 Json bert_template(const AddedToken& cls, int64_t cls_id, const AddedToken& sep, int64_t sep_id) {
   const auto entry = [](const AddedToken& token, int64_t id) {
-    return Json(Json::Object{{"id", token.content}, {"ids", Json(Json::Array{Json(id)})}, {"tokens", Json(Json::Array{Json(token.content)})}});
+    return Json(Json::Object{{"id", token.content},
+                             {"ids", Json(Json::Array{Json(id)})},
+                             {"tokens", Json(Json::Array{Json(token.content)})}});
   };
   Json::Array single{special_piece(cls, 0), sequence_piece("A", 0), special_piece(sep, 0)};
   Json::Array pair = single;
   pair.push_back(sequence_piece("B", 1));
   pair.push_back(special_piece(sep, 1));
-  return Json(Json::Object{{"type", "TemplateProcessing"},
-                           {"single", Json(std::move(single))},
-                           {"pair", Json(std::move(pair))},
-                           {"special_tokens", Json(Json::Object{{cls.content, entry(cls, cls_id)}, {sep.content, entry(sep, sep_id)}})}});
+  return Json(Json::Object{
+      {"type", "TemplateProcessing"},
+      {"single", Json(std::move(single))},
+      {"pair", Json(std::move(pair))},
+      {"special_tokens", Json(Json::Object{{cls.content, entry(cls, cls_id)}, {sep.content, entry(sep, sep_id)}})}});
 }
 
 }  // namespace
@@ -73,23 +76,30 @@ std::shared_ptr<Pipeline> read_bert_vocabulary(const fs::path& file, Settings& s
     entries.emplace_back(std::string(without_trailing_space(line)), Json(static_cast<int64_t>(entries.size())));
   }
   if (entries.empty()) throw ValueError(str(file, ": the vocabulary is empty"));
-  for (const auto& [role, content] : {std::pair{"unk_token", "[UNK]"}, {"sep_token", "[SEP]"}, {"pad_token", "[PAD]"},
-                                      {"cls_token", "[CLS]"}, {"mask_token", "[MASK]"}})
+  for (const auto& [role, content] : {std::pair{"unk_token", "[UNK]"},
+                                      {"sep_token", "[SEP]"},
+                                      {"pad_token", "[PAD]"},
+                                      {"cls_token", "[CLS]"},
+                                      {"mask_token", "[MASK]"}})
     settings.set_default(role, content);
   const Fields config(settings.config, str(file.parent_path() / "tokenizer_config.json"));
   const auto* const cls = settings.find("cls_token");
   const auto* const sep = settings.find("sep_token");
   const auto* const unk = settings.find("unk_token");
   if (cls == nullptr || sep == nullptr || unk == nullptr)
-    throw ValueError(str(file, ": tokenizer_config.json sets cls_token, sep_token or unk_token to null, which BERT needs"));
+    throw ValueError(
+        str(file, ": tokenizer_config.json sets cls_token, sep_token or unk_token to null, which BERT needs"));
   const Json json(Json::Object{
-      {"normalizer", Json(Json::Object{{"type", "BertNormalizer"},
-                                       {"clean_text", true},
-                                       {"handle_chinese_chars", config.flag("tokenize_chinese_chars", true)},
-                                       {"strip_accents", config.find("strip_accents") == nullptr ? Json() : Json(config.flag("strip_accents"))},
-                                       {"lowercase", config.flag("do_lower_case", true)}})},
+      {"normalizer",
+       Json(Json::Object{
+           {"type", "BertNormalizer"},
+           {"clean_text", true},
+           {"handle_chinese_chars", config.flag("tokenize_chinese_chars", true)},
+           {"strip_accents", config.find("strip_accents") == nullptr ? Json() : Json(config.flag("strip_accents"))},
+           {"lowercase", config.flag("do_lower_case", true)}})},
       {"pre_tokenizer", Json(Json::Object{{"type", "BertPreTokenizer"}})},
-      {"post_processor", bert_template(*cls, ids.find(cls->content).value_or(2), *sep, ids.find(sep->content).value_or(3))},
+      {"post_processor",
+       bert_template(*cls, ids.find(cls->content).value_or(2), *sep, ids.find(sep->content).value_or(3))},
       {"decoder", Json(Json::Object{{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}})},
       {"model", Json(Json::Object{{"type", "WordPiece"},
                                   {"unk_token", unk->content},
@@ -106,7 +116,8 @@ std::shared_ptr<Pipeline> read_bert_vocabulary(const fs::path& file, Settings& s
 std::shared_ptr<Pipeline> make_byte_level(Vocabulary vocabulary, const Merges& merges, std::string_view split,
                                           bool add_prefix_space, const std::string& where) {
   const auto byte_level = [](bool adds_space, bool uses_regex) {
-    return Json(Json::Object{{"type", "ByteLevel"}, {"add_prefix_space", adds_space}, {"trim_offsets", true}, {"use_regex", uses_regex}});
+    return Json(Json::Object{
+        {"type", "ByteLevel"}, {"add_prefix_space", adds_space}, {"trim_offsets", true}, {"use_regex", uses_regex}});
   };
   Json pre_tokenizer = byte_level(add_prefix_space, true);
   if (!split.empty())
@@ -118,8 +129,11 @@ std::shared_ptr<Pipeline> make_byte_level(Vocabulary vocabulary, const Merges& m
                                                              {"invert", false}}),
                                            byte_level(false, false)})}});
   auto pipeline = std::make_shared<Pipeline>();
-  pipeline->model = make_bpe(std::move(vocabulary), merges, {.continuing_subword_prefix = "", .end_of_word_suffix = ""}, where);
-  build_parts(*pipeline, Json(Json::Object{{"pre_tokenizer", std::move(pre_tokenizer)}, {"decoder", byte_level(true, true)}}), where);
+  pipeline->model =
+      make_bpe(std::move(vocabulary), merges, {.continuing_subword_prefix = "", .end_of_word_suffix = ""}, where);
+  build_parts(*pipeline,
+              Json(Json::Object{{"pre_tokenizer", std::move(pre_tokenizer)}, {"decoder", byte_level(true, true)}}),
+              where);
   return pipeline;
 }
 
@@ -142,7 +156,8 @@ std::shared_ptr<Pipeline> read_gpt2_vocabulary(const fs::path& vocab, const fs::
   }
   for (const auto* role : {"unk_token", "bos_token", "eos_token"}) settings.set_default(role, "<|endoftext|>");
   settings.sets_post_processor = true;
-  return make_byte_level(Vocabulary::from_json(Fields(model, str(vocab))), pairs, "", config.flag("add_prefix_space", false), str(merges));
+  return make_byte_level(Vocabulary::from_json(Fields(model, str(vocab))), pairs, "",
+                         config.flag("add_prefix_space", false), str(merges));
 }
 
 }  // namespace transformers::detail

@@ -80,7 +80,8 @@ Draft wrap(Draft&& draft, size_t index, const SpecialToken* before, const Specia
 
 class BertProcessing final : public PostProcessor {
  public:
-  explicit BertProcessing(const Fields& fields) : sep_(parse_special(fields, "sep")), cls_(parse_special(fields, "cls")) {}
+  explicit BertProcessing(const Fields& fields)
+      : sep_(parse_special(fields, "sep")), cls_(parse_special(fields, "cls")) {}
   size_t added_tokens(bool is_pair) const override { return is_pair ? 3 : 2; }
   void process(std::vector<Draft>& drafts, bool add_special_tokens) const override {
     if (!add_special_tokens) return;
@@ -180,7 +181,8 @@ class TemplateProcessing final : public PostProcessor {
       if (ids.size() != tokens.size()) entry.fail("ids", "must be as long as 'tokens'");
       SpecialTokens list;
       for (size_t i = 0; i < ids.size(); ++i) {
-        if (!as_token_id(ids[i]) || !tokens[i].is_string()) entry.fail("ids", "must be token ids, and 'tokens' strings");
+        if (!as_token_id(ids[i]) || !tokens[i].is_string())
+          entry.fail("ids", "must be token ids, and 'tokens' strings");
         list.push_back({tokens[i].as_string(), *as_token_id(ids[i])});
       }
       specials_[name] = std::move(list);
@@ -199,7 +201,8 @@ class TemplateProcessing final : public PostProcessor {
       } else {
         const Fields special = element.child("SpecialToken");
         const auto it = specials_.find(special.text("id"));
-        if (it == specials_.end()) special.fail("id", str("names ", quote(special.text("id")), ", which special_tokens lacks"));
+        if (it == specials_.end())
+          special.fail("id", str("names ", quote(special.text("id")), ", which special_tokens lacks"));
         out.push_back({.type = special.number("type_id"), .special = &it->second});
       }
     }
@@ -222,7 +225,8 @@ class Sequence final : public PostProcessor {
   }
   void process(std::vector<Draft>& drafts, bool add_special_tokens) const override {
     for (const auto& step : steps_) {
-      if (drafts.size() > 2) throw ValueError("post_processor: a Sequence has a further step behind one that adds special tokens");
+      if (drafts.size() > 2)
+        throw ValueError("post_processor: a Sequence has a further step behind one that adds special tokens");
       step->process(drafts, add_special_tokens);
     }
   }
@@ -245,6 +249,8 @@ constexpr Component<Made> kPostProcessors[] = {
 
 }  // namespace
 
-std::unique_ptr<PostProcessor> make_post_processor(const Fields& fields) { return make_component(kPostProcessors, fields); }
+std::unique_ptr<PostProcessor> make_post_processor(const Fields& fields) {
+  return make_component(kPostProcessors, fields);
+}
 
 }  // namespace transformers::detail

@@ -27,7 +27,8 @@ Behavior parse_behavior(const Fields& fields) {
   const std::string name = fields.text("behavior");
   for (const auto& row : kBehaviors)
     if (row.name == name) return row.value;
-  fields.fail("behavior", str("must be Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous, found ", quote(name)));
+  fields.fail("behavior",
+              str("must be Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous, found ", quote(name)));
 }
 
 // Joins neighbouring matches and gaps; `is_match` means afterwards: leave this out.
@@ -85,7 +86,9 @@ void split_text(Workspace& work, const NormalizedText& text, Behavior behavior, 
 }
 
 // Byte-level pieces hold plain bytes; whoever looks at their characters needs them spelt out first.
-NormalizedText spelt(const NormalizedText& text, Arena& arena) { return text.is_bytes ? spell_bytes(text, arena) : text; }
+NormalizedText spelt(const NormalizedText& text, Arena& arena) {
+  return text.is_bytes ? spell_bytes(text, arena) : text;
+}
 
 template <class Find>
 void split_pieces(Workspace& work, Behavior behavior, const Find& find) {
@@ -94,7 +97,8 @@ void split_pieces(Workspace& work, Behavior behavior, const Find& find) {
 
 template <class Predicate>
 void split_characters(Workspace& work, Behavior behavior, const Predicate& holds) {
-  split_pieces(work, behavior, [&](std::string_view text, std::vector<Match>& out) { find_characters(text, out, holds); });
+  split_pieces(work, behavior,
+               [&](std::string_view text, std::vector<Match>& out) { find_characters(text, out, holds); });
 }
 
 class BertPreTokenizer final : public PreTokenizer {
@@ -129,8 +133,9 @@ class ByteLevel final : public PreTokenizer {
  public:
   explicit ByteLevel(const Fields& fields)
       : adds_space_(fields.flag("add_prefix_space")),
-        regex_(fields.flag("use_regex", true) ? std::make_unique<Pattern>(Pattern::regex(std::string(kByteLevelRegex), fields.where()))
-                                              : nullptr) {
+        regex_(fields.flag("use_regex", true)
+                   ? std::make_unique<Pattern>(Pattern::regex(std::string(kByteLevelRegex), fields.where()))
+                   : nullptr) {
     (void)fields.flag("trim_offsets");
   }
 
@@ -152,7 +157,9 @@ class ByteLevel final : public PreTokenizer {
 class Split final : public PreTokenizer {
  public:
   explicit Split(const Fields& fields)
-      : pattern_(Pattern::from_json(fields, "pattern")), behavior_(parse_behavior(fields)), inverts_(fields.flag("invert")) {}
+      : pattern_(Pattern::from_json(fields, "pattern")),
+        behavior_(parse_behavior(fields)),
+        inverts_(fields.flag("invert")) {}
 
   void pre_tokenize(Workspace& work) const override {
     split_pieces(work, behavior_, [&](std::string_view text, std::vector<Match>& out) {
@@ -321,6 +328,8 @@ constexpr Component<Made> kPreTokenizers[] = {
 
 }  // namespace
 
-std::unique_ptr<PreTokenizer> make_pre_tokenizer(const Fields& fields) { return make_component(kPreTokenizers, fields); }
+std::unique_ptr<PreTokenizer> make_pre_tokenizer(const Fields& fields) {
+  return make_component(kPreTokenizers, fields);
+}
 
 }  // namespace transformers::detail

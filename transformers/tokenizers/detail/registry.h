@@ -28,7 +28,8 @@ template <class Product, size_t Size>
     Guard() { ++depth; }
     ~Guard() { --depth; }
   } guard;
-  if (depth > kMostNesting) throw ValueError(str(fields.where(), " is nested more than ", kMostNesting, " levels deep"));
+  if (depth > kMostNesting)
+    throw ValueError(str(fields.where(), " is nested more than ", kMostNesting, " levels deep"));
   const std::string type = fields.type();
   for (const auto& row : table)
     if (row.type == type) return row.make(fields);

@@ -67,11 +67,13 @@ void read_special_entry(Settings& settings, const std::string& key, const Json& 
   if (is_list && value.is_array()) {
     for (const auto& token : value.as_array()) {
       const auto parsed = parse_special_token(token, str(where, ": ", key));
-      if (std::find(settings.extra_special.begin(), settings.extra_special.end(), parsed) == settings.extra_special.end())
+      if (std::find(settings.extra_special.begin(), settings.extra_special.end(), parsed) ==
+          settings.extra_special.end())
         settings.extra_special.push_back(parsed);
     }
   } else if (is_list && value.is_object()) {
-    for (const auto& [role, token] : value.as_object()) settings.set(role, parse_special_token(token, str(where, ": ", role)));
+    for (const auto& [role, token] : value.as_object())
+      settings.set(role, parse_special_token(token, str(where, ": ", role)));
   } else if (is_role(key) || (key.ends_with("_token") && (value.is_string() || value.is_object()))) {
     settings.set(key, parse_special_token(value, str(where, ": ", key)));
   }
@@ -83,7 +85,8 @@ void read_added_decoder(Settings& settings, const Fields& config) {
   for (const auto& [key, json] : decoder.json().as_object()) {
     int64_t id = -1;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-    if (error != std::errc() || end != key.data() + key.size() || id < 0) decoder.fail(key, "must be named by a token id");
+    if (error != std::errc() || end != key.data() + key.size() || id < 0)
+      decoder.fail(key, "must be named by a token id");
     tokens.emplace_back(id, parse_added_token(Fields(json, str(decoder.where(), ".", key))));
   }
   std::stable_sort(tokens.begin(), tokens.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -129,7 +132,8 @@ void read_config_templates(Settings& settings, const std::string& where) {
     settings.chat_templates["default"] = value->as_string();
     return;
   }
-  if (!value->is_array()) throw ValueError(str(where, ": field 'chat_template' must be a string or a list, found ", value->type_name()));
+  if (!value->is_array())
+    throw ValueError(str(where, ": field 'chat_template' must be a string or a list, found ", value->type_name()));
   for (const auto& entry : value->as_array()) {
     const Fields fields(entry, str(where, ": chat_template"));
     settings.chat_templates[fields.text("name")] = fields.text("template");

@@ -24,9 +24,9 @@ inline constexpr std::string_view kRoles[] = {"bos_token", "eos_token", "unk_tok
 struct Settings {
   std::vector<std::pair<std::string, AddedToken>> special = {};  // by role; roles of single models behind kRoles
   std::vector<AddedToken> extra_special = {};
-  std::vector<AddedToken> added = {};                            // by id
-  std::map<std::string, std::string> chat_templates = {};        // the only or main one is "default"
-  Json config = Json::object();                                  // tokenizer_config.json as read
+  std::vector<AddedToken> added = {};                      // by id
+  std::map<std::string, std::string> chat_templates = {};  // the only or main one is "default"
+  Json config = Json::object();                            // tokenizer_config.json as read
   bool add_bos = false, add_eos = false;
   bool sets_post_processor = false;  // add_bos and add_eos count
   bool cleans_up = false;
@@ -54,8 +54,9 @@ void read_chat_templates(const std::filesystem::path& folder, Settings& settings
 [[nodiscard]] std::shared_ptr<Pipeline> read_gpt2_vocabulary(const std::filesystem::path& vocab,
                                                              const std::filesystem::path& merges, Settings& settings);
 /// A byte-level pipeline without added tokens; `split` is a regular expression, empty for GPT-2's own.
-[[nodiscard]] std::shared_ptr<Pipeline> make_byte_level(Vocabulary vocabulary, const Merges& merges, std::string_view split,
-                                                        bool add_prefix_space, const std::string& where);
+[[nodiscard]] std::shared_ptr<Pipeline> make_byte_level(Vocabulary vocabulary, const Merges& merges,
+                                                        std::string_view split, bool add_prefix_space,
+                                                        const std::string& where);
 
 }  // namespace transformers::detail
 

@@ -116,7 +116,9 @@ namespace {
 
 // Bytes of the longest well-formed or maximal ill-formed sequence at `at`; `valid` says which.
 size_t sequence_size(std::string_view bytes, size_t at, bool& valid) {
-  const auto byte = [&](size_t i) -> unsigned { return at + i < bytes.size() ? static_cast<uint8_t>(bytes[at + i]) : 0; };
+  const auto byte = [&](size_t i) -> unsigned {
+    return at + i < bytes.size() ? static_cast<uint8_t>(bytes[at + i]) : 0;
+  };
   const unsigned lead = byte(0);
   valid = true;
   if (lead < 0x80) return 1;
@@ -163,7 +165,8 @@ CaseImage lower_case(char32_t c) {
   const auto lower = static_cast<char32_t>(u_tolower(static_cast<UChar32>(c)));
   if (lower != c) return {{lower}, 1};
   const auto newer = newer_lower_case();
-  const auto it = std::lower_bound(newer.begin(), newer.end(), c, [](const auto& pair, char32_t v) { return pair.first < v; });
+  const auto it =
+      std::lower_bound(newer.begin(), newer.end(), c, [](const auto& pair, char32_t v) { return pair.first < v; });
   return {{it != newer.end() && it->first == c ? it->last : c}, 1};
 }
 

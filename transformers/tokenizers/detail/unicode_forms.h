@@ -9,6 +9,7 @@ struct UnicodeFormOptions {
   bool compose = false;     // NFC, NFKC
 };
 /// The text in a Unicode normalisation form, aligned as the reference aligns it.
-[[nodiscard]] NormalizedText to_unicode_form(const NormalizedText& source, Arena& arena, const UnicodeFormOptions& options);
+[[nodiscard]] NormalizedText to_unicode_form(const NormalizedText& source, Arena& arena,
+                                             const UnicodeFormOptions& options);
 
 }  // namespace transformers::detail

@@ -51,7 +51,6 @@ void Vocabulary::reserve(size_t tokens, size_t bytes) {
 void Vocabulary::add(std::string_view token, uint32_t id) {
   constexpr size_t kBlock = size_t{1} << 16;
   ids_.set(token, id);
-  largest_ = std::max(largest_, id);
   if (blocks_.empty() || blocks_.back().capacity() - blocks_.back().size() < token.size())
     blocks_.emplace_back().reserve(std::max(token.size(), kBlock));
   const char* const begin = blocks_.back().data() + blocks_.back().size();
@@ -59,7 +58,8 @@ void Vocabulary::add(std::string_view token, uint32_t id) {
   const auto entry = static_cast<uint32_t>(entries_.size());
   entries_.push_back({{begin, token.size()}, id});
   // Ids that follow each other closely go into a list, outliers into a map: a huge id costs nothing.
-  if (id >= dense_.size() && id < entries_.size() * 4 + 1024) dense_.resize(std::max<size_t>(id + 1, dense_.size() * 3 / 2), kAbsent);
+  if (id >= dense_.size() && id < entries_.size() * 4 + 1024)
+    dense_.resize(std::max<size_t>(id + 1, dense_.size() * 3 / 2), kAbsent);
   if (id < dense_.size()) {
     dense_[id] = entry;
     if (!sparse_.empty()) sparse_.erase(id);
@@ -90,7 +90,8 @@ Vocabulary Vocabulary::from_json(const Fields& model) {
   for (const auto& [token, value] : json.as_object()) {
     const auto id = as_token_id(value);
     if (!id)
-      model.fail("vocab", str("gives ", quote(token), " the id ", value.is_int() ? std::to_string(value.as_int()) : str("of type ", value.type_name()),
+      model.fail("vocab", str("gives ", quote(token), " the id ",
+                              value.is_int() ? std::to_string(value.as_int()) : str("of type ", value.type_name()),
                               "; expected a whole number from 0 to 4294967295"));
     vocabulary.add(token, *id);
   }

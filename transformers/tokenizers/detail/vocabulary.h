@@ -72,7 +72,8 @@ class Vocabulary {
   }
   /// Distinct texts.
   [[nodiscard]] size_t size() const { return ids_.size(); }
-  [[nodiscard]] uint32_t largest_id() const { return largest_; }
+  /// True when no text was added twice, so that every id's text leads back to it.
+  [[nodiscard]] bool is_unique() const { return entries_.size() == ids_.size(); }
   /// An object of texts and ids, ordered by id.
   [[nodiscard]] Json to_json() const;
 
@@ -95,7 +96,6 @@ class Vocabulary {
   std::vector<Entry> entries_;
   std::vector<uint32_t> dense_;
   std::unordered_map<uint32_t, uint32_t> sparse_;
-  uint32_t largest_ = 0;
 };
 
 }  // namespace transformers::detail
