@@ -17,14 +17,8 @@ Value Interpreter::eval(const Expr& expr) {
     case ExprKind::Attribute: return get_attribute(*this, eval(*expr.items[0]), expr.name, &expr);
     case ExprKind::Item: return eval_item(expr);
     case ExprKind::Call: return eval_call(expr);
-    case ExprKind::Filter: {
-      const Value subject = eval(*expr.items[0]);
-      return filter(expr.name, subject, eval_arguments(*expr.arguments));
-    }
-    case ExprKind::Test: {
-      const Value subject = eval(*expr.items[0]);
-      return Value(test(expr.name, subject, eval_arguments(*expr.arguments)));
-    }
+    case ExprKind::Filter:
+    case ExprKind::Test: return eval_filter(expr);
     case ExprKind::Not: return Value(!truth(*this, eval(*expr.items[0])));
     case ExprKind::Negative:
     case ExprKind::Positive: return negate(*this, eval(*expr.items[0]), expr.kind == ExprKind::Negative);
@@ -47,6 +41,13 @@ Value Interpreter::eval(const Expr& expr) {
     case ExprKind::Captured: return captured_;
     default: return Value::none();  // a slice among several subscripts
   }
+}
+
+Value Interpreter::eval_filter(const Expr& expr) {
+  const Value subject = eval(*expr.items[0]);
+  const CallValues arguments = eval_arguments(*expr.arguments);
+  if (expr.kind == ExprKind::Filter) return filter(expr.name, subject, arguments);
+  return Value(test(expr.name, subject, arguments));
 }
 
 Value Interpreter::eval_name(const Expr& expr) {

@@ -77,6 +77,7 @@ class Interpreter {
 
   // expressions
   Value eval(const Expr& expr);
+  Value eval_filter(const Expr& expr);
   Value eval_name(const Expr& expr);
   Value eval_array(const Expr& expr);
   Value eval_dict(const Expr& expr);

@@ -232,7 +232,7 @@ size_t Lexer::name_end() const {
   size_t at = at_;
   while (at < source_.size()) {
     size_t next = at;
-    if (!is_word(decode(source_, next)) && !is_identifier("_" + std::string(source_.substr(at, next - at)))) break;
+    if (!is_word(decode(source_, next)) && !is_identifier(str("_", source_.substr(at, next - at)))) break;
     at = next;
   }
   return at;
