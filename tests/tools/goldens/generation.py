@@ -90,7 +90,11 @@ def option_table(emitted):
 
 def decode(made, name, class_name, model_path, config):
     cls = getattr(transformers, class_name)
-    model = made.load(name, cls, model_path, config)
+
+    def fresh():
+        """A dynamic rope remembers the longest sequence it has seen: no run may inherit that from another."""
+        return made.load(name, cls, model_path, config)
+
     family = name.split("_")[0]
     entry = {"class": class_name, "model": f"../{family}/{model_path}"} | (
         {"config": f"../{family}/{config}"} if config else {}
@@ -100,11 +104,11 @@ def decode(made, name, class_name, model_path, config):
         for attempt in range(60):
             label = f"{name}_{suffix}"
             inputs = prompts(f"{label}/{attempt}", side)
-            emitted = model.generate(**inputs, max_new_tokens=NEW, min_new_tokens=NEW, do_sample=False)[:, -NEW:]
+            emitted = fresh().generate(**inputs, max_new_tokens=NEW, min_new_tokens=NEW, do_sample=False)[:, -NEW:]
             if attempt < 50 and min(len(set(row)) for row in emitted.tolist()) < 4:
                 continue
             options = option_table(emitted)[suffix][0]
-            if made.case({"id": label} | entry, model, inputs, options, scores):
+            if made.case({"id": label} | entry, fresh(), inputs, options, scores):
                 break
         else:
             raise RuntimeError(f"no clear-cut prompt for {label}")
