@@ -202,8 +202,8 @@ TEST_F(GenerationConfigFile, RejectsFilesThatAreNoGenerationConfig) {
   EXPECT_THROW((void)GenerationConfig::from_pretrained(folder_), OSError);
   write("{");
   EXPECT_THROW((void)GenerationConfig::from_pretrained(folder_), OSError);
-  for (const auto* bad : {R"({"top_k": "many"})", R"({"top_k": 1.5})", R"({"do_sample": 1})", R"({"max_new_tokens": -1})",
-                          R"({"max_length": 99999999999999999})"}) {
+  for (const auto* bad : {R"({"top_k": "many"})", R"({"top_k": 1.5})", R"({"do_sample": 1})",
+                          R"({"max_new_tokens": -1})", R"({"max_length": 99999999999999999})"}) {
     write(bad);
     const auto message = message_of<ValueError>([&] { (void)GenerationConfig::from_pretrained(folder_); });
     EXPECT_THAT(message, HasSubstr("generation_config.json")) << bad;

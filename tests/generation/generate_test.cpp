@@ -33,7 +33,9 @@ std::string error_of(PreTrainedModel& model, const ModelInputs& inputs, const Ge
 
 class GPT2Generate : public ::testing::Test {
  protected:
-  at::Tensor run(const ModelInputs& inputs, std::string_view kwargs) { return model->generate(inputs, with(kwargs)).sequences; }
+  at::Tensor run(const ModelInputs& inputs, std::string_view kwargs) {
+    return model->generate(inputs, with(kwargs)).sequences;
+  }
   logging::Capture quiet;
   std::shared_ptr<PreTrainedModel> model = testing::tiny_gpt2();
   ModelInputs prompt{.input_ids = ids({{3, 4, 5, 6}})};
@@ -49,29 +51,34 @@ TEST_F(GPT2Generate, NamesWhatIsWrongWithTheInputs) {
   EXPECT_THAT(error_of(*model, {.input_ids = ids({{3, 4}}).to(at::kFloat)}, options), HasSubstr("int64"));
   EXPECT_THAT(error_of(*model, {.input_ids = ids({{3, 4}}), .attention_mask = ids({{1, 1, 1}})}, options),
               HasSubstr("attention_mask has shape [1, 3]"));
-  EXPECT_THAT(error_of(*model, {.input_ids = ids({{3, 4}}), .attention_mask = ids({{1}})[0]}, options), HasSubstr("attention_mask"));
+  EXPECT_THAT(error_of(*model, {.input_ids = ids({{3, 4}}), .attention_mask = ids({{1}})[0]}, options),
+              HasSubstr("attention_mask"));
 }
 
 // X01
 TEST_F(GPT2Generate, NamesWhatIsWrongWithTheOptions) {
-  for (const auto* bad : {R"({"max_new_tokens": 0})", R"({"max_new_tokens": -2})", R"({"max_length": 4})",
-                          R"({"max_new_tokens": 2, "do_sample": true, "temperature": 0.0})",
-                          R"({"max_new_tokens": 2, "do_sample": true, "top_p": 1.5})",
-                          R"({"max_new_tokens": 2, "do_sample": true, "top_k": -1})",
-                          R"({"max_new_tokens": 2, "num_return_sequences": 2})", R"({"max_new_tokens": 2, "pad_token_id": 9999, "eos_token_id": 1})",
-                          R"({"max_new_tokens": 2, "stop_strings": ["a"]})", R"({"max_new_tokens": 2, "bad_words_ids": [[]]})",
-                          R"({"max_new_tokens": 2, "repetition_penalty": 0.0})"})
+  for (const auto* bad :
+       {R"({"max_new_tokens": 0})", R"({"max_new_tokens": -2})", R"({"max_length": 4})",
+        R"({"max_new_tokens": 2, "do_sample": true, "temperature": 0.0})",
+        R"({"max_new_tokens": 2, "do_sample": true, "top_p": 1.5})",
+        R"({"max_new_tokens": 2, "do_sample": true, "top_k": -1})",
+        R"({"max_new_tokens": 2, "num_return_sequences": 2})",
+        R"({"max_new_tokens": 2, "pad_token_id": 9999, "eos_token_id": 1})",
+        R"({"max_new_tokens": 2, "stop_strings": ["a"]})", R"({"max_new_tokens": 2, "bad_words_ids": [[]]})",
+        R"({"max_new_tokens": 2, "repetition_penalty": 0.0})"})
     EXPECT_FALSE(error_of(*model, prompt, with(bad)).empty()) << bad;
   EXPECT_THAT(error_of(*model, prompt, with(R"({"max_new_token": 2})")), HasSubstr("max_new_tokens"));
 }
 
 // X01: nothing that is asked for is passed over in silence
 TEST_F(GPT2Generate, RefusesWhatItDoesNotDo) {
-  for (const auto* unsupported : {R"({"num_beams": 2})", R"({"guidance_scale": 1.5})", R"({"prompt_lookup_num_tokens": 2})",
-                                  R"({"penalty_alpha": 0.6})", R"({"cache_implementation": "quantized"})",
-                                  R"({"watermarking_config": {}})", R"({"force_words_ids": [[3]]})"})
+  for (const auto* unsupported :
+       {R"({"num_beams": 2})", R"({"guidance_scale": 1.5})", R"({"prompt_lookup_num_tokens": 2})",
+        R"({"penalty_alpha": 0.6})", R"({"cache_implementation": "quantized"})", R"({"watermarking_config": {}})",
+        R"({"force_words_ids": [[3]]})"})
     EXPECT_THROW((void)model->generate(prompt, with(unsupported)), NotImplementedError) << unsupported;
-  EXPECT_NO_THROW((void)run(prompt, R"({"max_new_tokens": 1, "num_beams": 1, "guidance_scale": 1.0, "num_beam_groups": 1})"));
+  EXPECT_NO_THROW(
+      (void)run(prompt, R"({"max_new_tokens": 1, "num_beams": 1, "guidance_scale": 1.0, "num_beam_groups": 1})"));
 }
 
 // X01
@@ -106,8 +113,9 @@ TEST_F(GPT2Generate, PaddingAtTheLeftChangesNothing) {
     EXPECT_TRUE(at::equal(both[1], run({.input_ids = ids({{7, 8, 9, 3, 4, 5}})}, kwargs)[0])) << kwargs;
   }
   // The mask follows from pad_token_id.
-  EXPECT_TRUE(at::equal(run({.input_ids = padded.input_ids}, R"({"max_new_tokens": 9, "pad_token_id": 0, "eos_token_id": -1})"),
-                        run(padded, R"({"max_new_tokens": 9})")));
+  EXPECT_TRUE(
+      at::equal(run({.input_ids = padded.input_ids}, R"({"max_new_tokens": 9, "pad_token_id": 0, "eos_token_id": -1})"),
+                run(padded, R"({"max_new_tokens": 9})")));
 }
 
 // X01
@@ -124,7 +132,8 @@ TEST_F(GPT2Generate, GoesOnFromACache) {
 TEST_F(GPT2Generate, TakesEmbeddingsAsThePrompt) {
   const auto table = model->state_dict().at("transformer.wte.weight");
   const ModelInputs embedded{.inputs_embeds = table.index_select(0, prompt.input_ids[0]).unsqueeze(0)};
-  EXPECT_TRUE(at::equal(run(embedded, R"({"max_new_tokens": 6})")[0], run(prompt, R"({"max_new_tokens": 6})")[0].slice(0, 4)));
+  EXPECT_TRUE(
+      at::equal(run(embedded, R"({"max_new_tokens": 6})")[0], run(prompt, R"({"max_new_tokens": 6})")[0].slice(0, 4)));
 }
 
 // X01
@@ -152,7 +161,8 @@ TEST_F(GPT2Generate, SamplesTheSameForTheSameSeed) {
 // X01: the shares of the sampled tokens are those of the processed scores
 TEST_F(GPT2Generate, SamplesFromTheDistribution) {
   constexpr int64_t kCount = 20000;
-  auto options = with(R"({"max_new_tokens": 1, "do_sample": true, "temperature": 0.7, "top_k": 6, "return_dict_in_generate": true,
+  auto options =
+      with(R"({"max_new_tokens": 1, "do_sample": true, "temperature": 0.7, "top_k": 6, "return_dict_in_generate": true,
                           "output_scores": true})");
   options.kwargs["num_return_sequences"] = kCount;
   options.seed = 3;
@@ -249,7 +259,8 @@ TEST_F(GPT2Generate, StreamsWhatItReturns) {
 // X01
 TEST_F(GPT2Generate, ReturnsStatesOfEachStep) {
   model->set_attn_implementation("eager");
-  const auto result = model->generate(prompt, with(R"({"max_new_tokens": 3, "return_dict_in_generate": true, "output_logits": true,
+  const auto result =
+      model->generate(prompt, with(R"({"max_new_tokens": 3, "return_dict_in_generate": true, "output_logits": true,
                                                        "output_attentions": true, "output_hidden_states": true, "suppress_tokens": [5]})"));
   ASSERT_EQ(result.logits.size(), 3U);
   EXPECT_TRUE(result.logits[0].isfinite().all().item<bool>());
@@ -262,7 +273,8 @@ TEST_F(GPT2Generate, ReturnsStatesOfEachStep) {
 
 // X01
 TEST_F(GPT2Generate, LeavesNoGraphBehind) {
-  const auto result = model->generate(prompt, with(R"({"max_new_tokens": 2, "return_dict_in_generate": true, "output_scores": true})"));
+  const auto result =
+      model->generate(prompt, with(R"({"max_new_tokens": 2, "return_dict_in_generate": true, "output_scores": true})"));
   EXPECT_FALSE(result.scores[0].requires_grad());
   EXPECT_FALSE(result.sequences.is_inference());
 }
@@ -274,24 +286,29 @@ TEST(T5Generate, RunsTheEncoderOnceAndStartsWithTheStartToken) {
   const ModelInputs prompt{.input_ids = ids({{3, 4, 5, 1}})};
   const auto plain = model->generate(prompt, with(R"({"max_new_tokens": 8})")).sequences;
   EXPECT_EQ(plain[0][0].item<int64_t>(), 0);
-  ModelInputs encoded{.encoder_outputs = model->forward({.input_ids = prompt.input_ids, .decoder_input_ids = ids({{0}})}).encoder_last_hidden_state};
+  ModelInputs encoded{
+      .encoder_outputs =
+          model->forward({.input_ids = prompt.input_ids, .decoder_input_ids = ids({{0}})}).encoder_last_hidden_state};
   EXPECT_TRUE(at::equal(model->generate(encoded, with(R"({"max_new_tokens": 8})")).sequences, plain));
   // A decoder prompt gets the start token in front when it lacks it.
   ModelInputs begun = prompt;
   begun.decoder_input_ids = plain.slice(1, 1, 3);
   EXPECT_TRUE(at::equal(model->generate(begun, with(R"({"max_new_tokens": 6})")).sequences, plain));
-  EXPECT_TRUE(at::equal(model->generate(prompt, with(R"({"max_new_tokens": 8, "cache_implementation": "static"})")).sequences, plain));
+  EXPECT_TRUE(at::equal(
+      model->generate(prompt, with(R"({"max_new_tokens": 8, "cache_implementation": "static"})")).sequences, plain));
 }
 
 // X01
 TEST(T5Generate, NeedsAStartToken) {
   const auto model = testing::tiny_t5();
   EXPECT_THAT(error_of(*model, {.input_ids = ids({{3, 4}})},
-                       {.generation_config = GenerationConfig{.max_new_tokens = 2}, .kwargs = Json::parse(R"({"decoder_start_token_id": 9999})")}),
+                       {.generation_config = GenerationConfig{.max_new_tokens = 2},
+                        .kwargs = Json::parse(R"({"decoder_start_token_id": 9999})")}),
               HasSubstr("9999"));
   model->generation_config->decoder_start_token_id = Json();
   model->generation_config->bos_token_id = {};
-  EXPECT_THAT(error_of(*model, {.input_ids = ids({{3, 4}})}, with(R"({"max_new_tokens": 2})")), HasSubstr("decoder_start_token_id"));
+  EXPECT_THAT(error_of(*model, {.input_ids = ids({{3, 4}})}, with(R"({"max_new_tokens": 2})")),
+              HasSubstr("decoder_start_token_id"));
 }
 
 }  // namespace

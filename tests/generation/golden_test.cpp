@@ -53,8 +53,9 @@ TEST_P(GenerateCase, IsTheReferences) {
   const auto& item = find_case("generate", GetParam());
   const auto folder = data_folder() / "generation";
   const auto* config = item.find("config");
-  const auto model = testing::load_tiny(item.at("class").as_string(), folder / item.at("model").as_string(),
-                                        config && config->is_string() ? folder / config->as_string() : std::filesystem::path());
+  const auto model =
+      testing::load_tiny(item.at("class").as_string(), folder / item.at("model").as_string(),
+                         config && config->is_string() ? folder / config->as_string() : std::filesystem::path());
   ModelInputs inputs;
   for (const auto& name : item.at("inputs").as_array())
     inputs.at(name.as_string()) = data().inputs.at(GetParam() + "/" + name.as_string());

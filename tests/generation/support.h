@@ -17,7 +17,8 @@ namespace transformers::testing {
 [[nodiscard]] std::map<std::string, at::Tensor> read_tensors(const std::filesystem::path& file);
 
 /// One of the tiny models below tests/data, by class name.
-[[nodiscard]] std::shared_ptr<PreTrainedModel> load_tiny(const std::string& class_name, const std::filesystem::path& folder,
+[[nodiscard]] std::shared_ptr<PreTrainedModel> load_tiny(const std::string& class_name,
+                                                         const std::filesystem::path& folder,
                                                          const std::filesystem::path& config = {});
 [[nodiscard]] std::shared_ptr<PreTrainedModel> tiny_gpt2();
 [[nodiscard]] std::shared_ptr<PreTrainedModel> tiny_t5();

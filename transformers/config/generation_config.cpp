@@ -43,7 +43,8 @@ struct Issues {
     warned_fields.emplace_back(field);
     warnings.push_back(text);
   }
-  // A field that only works in a mode chosen by `outer`: worth a word unless the user chose the mode and a file the field.
+  // A field that only works in a mode chosen by `outer`: worth a word unless the user chose the mode and a file the
+  // field.
   void needs_mode(std::string_view outer, std::string_view field, const Json& neutral, std::string_view mode) {
     const auto value = config.get(field);
     if (value.is_null() || value == neutral) return;
@@ -60,9 +61,17 @@ void check_values(Issues& issues) {
                  str("max_new_tokens is ", c.max_new_tokens.value_or(1), ", expected more than 0"));
   const double weight = c.assistant_ensemble_weight.value_or(0.5);
   issues.require(weight > 0 && weight < 1, str("assistant_ensemble_weight is ", weight, ", expected between 0 and 1"));
-  constexpr std::string_view caches[] = {"static",         "offloaded_static", "sliding_window", "hybrid", "hybrid_chunked",
-                                         "offloaded_hybrid", "offloaded_hybrid_chunked", "dynamic", "offloaded",
-                                         "quantized",      "paged"};
+  constexpr std::string_view caches[] = {"static",
+                                         "offloaded_static",
+                                         "sliding_window",
+                                         "hybrid",
+                                         "hybrid_chunked",
+                                         "offloaded_hybrid",
+                                         "offloaded_hybrid_chunked",
+                                         "dynamic",
+                                         "offloaded",
+                                         "quantized",
+                                         "paged"};
   if (c.cache_implementation)
     issues.require(std::find(std::begin(caches), std::end(caches), *c.cache_implementation) != std::end(caches),
                    str("cache_implementation is ", quote(*c.cache_implementation), ", expected one of ",
@@ -72,9 +81,9 @@ void check_values(Issues& issues) {
 }
 
 void check_sampling(Issues& issues) {
-  const std::pair<std::string_view, Json> sampling[] = {
-      {"temperature", 1.0}, {"top_p", 1.0}, {"min_p", {}},          {"top_h", {}},
-      {"typical_p", 1.0},   {"top_k", 50},  {"epsilon_cutoff", 0.0}, {"eta_cutoff", 0.0}};
+  const std::pair<std::string_view, Json> sampling[] = {{"temperature", 1.0},    {"top_p", 1.0},     {"min_p", {}},
+                                                        {"top_h", {}},           {"typical_p", 1.0}, {"top_k", 50},
+                                                        {"epsilon_cutoff", 0.0}, {"eta_cutoff", 0.0}};
   if (!issues.config.do_sample.value_or(false))
     for (const auto& [field, neutral] : sampling) issues.needs_mode("do_sample", field, neutral, "do_sample");
   if (issues.config.num_beams.value_or(1) == 1) {
@@ -92,7 +101,8 @@ void check_counts(Issues& issues) {
     issues.require(sequences <= 1 || c.do_sample.value_or(false),
                    str("num_return_sequences is ", sequences, ", but greedy generation has one result; set do_sample"));
   else
-    issues.require(sequences <= beams, str("num_return_sequences is ", sequences, ", expected at most num_beams, ", beams));
+    issues.require(sequences <= beams,
+                   str("num_return_sequences is ", sequences, ", expected at most num_beams, ", beams));
 }
 
 void check_outputs(Issues& issues) {
@@ -131,9 +141,9 @@ void check_strangers(Issues& issues) {
 std::vector<ConfigField> GenerationConfig::fields() {
   std::vector<ConfigField> all = {TRANSFORMERS_FIELDS(
       max_length, max_new_tokens, min_length, min_new_tokens, early_stopping, max_time, stop_strings, do_sample,
-      num_beams, use_mtp, use_cache, cache_implementation, cache_config, max_cache_len, temperature, top_k, top_p, min_p,
-      top_h, typical_p, epsilon_cutoff, eta_cutoff, repetition_penalty, encoder_repetition_penalty, length_penalty,
-      no_repeat_ngram_size, bad_words_ids, renormalize_logits, forced_bos_token_id, forced_eos_token_id,
+      num_beams, use_mtp, use_cache, cache_implementation, cache_config, max_cache_len, temperature, top_k, top_p,
+      min_p, top_h, typical_p, epsilon_cutoff, eta_cutoff, repetition_penalty, encoder_repetition_penalty,
+      length_penalty, no_repeat_ngram_size, bad_words_ids, renormalize_logits, forced_bos_token_id, forced_eos_token_id,
       remove_invalid_values, exponential_decay_length_penalty, suppress_tokens, begin_suppress_tokens, sequence_bias,
       token_healing, guidance_scale, watermarking_config)};
   const std::vector<ConfigField> rest = {TRANSFORMERS_FIELDS(
@@ -171,7 +181,8 @@ GenerationConfig GenerationConfig::from_pretrained(const std::filesystem::path& 
 GenerationConfig GenerationConfig::from_dict(const Json& json, std::string_view where) {
   if (!json.is_object()) throw OSError(str(where, ": is a JSON ", json.type_name(), ", expected an object"));
   GenerationConfig config;
-  if (const auto* origin = json.find(kOrigin); origin && origin->is_bool()) config.is_from_model_config = origin->as_bool();
+  if (const auto* origin = json.find(kOrigin); origin && origin->is_bool())
+    config.is_from_model_config = origin->as_bool();
   const auto all = config.fields();
   for (const auto& [key, value] : json.as_object()) {
     const auto field = std::find_if(all.begin(), all.end(), [&](const ConfigField& f) { return f.name == key; });

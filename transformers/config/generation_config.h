@@ -12,8 +12,8 @@
 
 namespace transformers {
 
-/// How text is generated: public fields with the reference's names, kept in generation_config.json. An absent field (all
-/// of them at first) means "not set": generate fills it from the model's own config, then from
+/// How text is generated: public fields with the reference's names, kept in generation_config.json. An absent field
+/// (all of them at first) means "not set": generate fills it from the model's own config, then from
 /// `with_global_defaults`. Keys that no field knows are kept in `extra`. Reference: GenerationConfig.
 struct GenerationConfig {
   // Length
@@ -99,8 +99,8 @@ struct GenerationConfig {
   Json force_words_ids = {};
 
   std::optional<bool> is_from_model_config = {};  // `_from_model_config`: made from a config.json, not set by anyone
-  Json extra = Json::object();                  // unknown keys
-  Json read_as = {};                            // `to_dict` when it was read: what is unchanged may always be saved
+  Json extra = Json::object();                    // unknown keys
+  Json read_as = {};                              // `to_dict` when it was read: what is unchanged may always be saved
 
   /// Every field by name.
   [[nodiscard]] std::vector<ConfigField> fields();

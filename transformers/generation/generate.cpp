@@ -40,7 +40,8 @@ class GrowingRows {
  private:
   static constexpr int64_t kRoom = 256;
   void grow(const at::Tensor& from, int64_t columns) {
-    const auto wide = at::empty({from.size(0), std::max(std::min(columns, most_), length_ + 1)}, from.options()).fill_(fill_);
+    const auto wide =
+        at::empty({from.size(0), std::max(std::min(columns, most_), length_ + 1)}, from.options()).fill_(fill_);
     wide.narrow(1, 0, length_).copy_(from);
     data_ = wide;
   }
@@ -101,10 +102,12 @@ class Generation {
     step_.logits_to_keep = 1;
     if (!plan_.use_cache) step_.past_key_values = nullptr;
     if (plan_.use_cache && c.cache_implementation == "static") {
-      const int64_t embeds = plan_.inputs.inputs_embeds.defined() && !plan_.is_encoder_decoder ? plan_.inputs.inputs_embeds.size(1) : 0;
+      const int64_t embeds =
+          plan_.inputs.inputs_embeds.defined() && !plan_.is_encoder_decoder ? plan_.inputs.inputs_embeds.size(1) : 0;
       step_.past_key_values = nn::static_cache(std::max(plan_.max_length - 1 + embeds, c.max_cache_len.value_or(0)));
     }
-    if (plan_.prompt_mask.defined()) mask_ = GrowingRows(plan_.prompt_mask, plan_.max_length + plan_.prompt_mask.size(1), 1);
+    if (plan_.prompt_mask.defined())
+      mask_ = GrowingRows(plan_.prompt_mask, plan_.max_length + plan_.prompt_mask.size(1), 1);
     auto& mask = plan_.is_encoder_decoder ? step_.decoder_attention_mask : step_.attention_mask;
     if (mask_.is_defined()) mask = mask_.view();
     if (plan_.is_encoder_decoder) {
@@ -169,7 +172,8 @@ class Generation {
     try {
       return at::multinomial(probs, 1, /*replacement=*/false, generator_).squeeze(1);
     } catch (const c10::Error&) {
-      throw ValueError(str("generate: the scores of token ", ids_.length(), " are no distribution (NaN, infinite, or every "
+      throw ValueError(str("generate: the scores of token ", ids_.length(),
+                           " are no distribution (NaN, infinite, or every "
                            "token excluded); check the model's weights, its dtype and the processors"));
     }
   }
@@ -200,7 +204,8 @@ class Generation {
       if (!states.empty()) result_.hidden_states.push_back(std::move(states));
       if (!output.cross_attentions.empty()) result_.cross_attentions.push_back(std::move(output.cross_attentions));
       if (!output.encoder_attentions.empty()) result_.encoder_attentions = std::move(output.encoder_attentions);
-      if (!output.encoder_hidden_states.empty()) result_.encoder_hidden_states = std::move(output.encoder_hidden_states);
+      if (!output.encoder_hidden_states.empty())
+        result_.encoder_hidden_states = std::move(output.encoder_hidden_states);
     }
     if (*plan_.config.return_dict_in_generate) result_.past_key_values = output.past_key_values;
   }

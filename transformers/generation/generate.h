@@ -40,9 +40,9 @@ class StoppingCriteria {
 
 /// Arguments of generate.
 struct GenerateOptions {
-  std::optional<GenerationConfig> generation_config = {};  // absent: the model's
-  Json kwargs = Json::object();                            // GenerationConfig fields that override it
-  std::vector<std::shared_ptr<LogitsProcessor>> logits_processor = {};   // run after the config's, before sampling's
+  std::optional<GenerationConfig> generation_config = {};               // absent: the model's
+  Json kwargs = Json::object();                                         // GenerationConfig fields that override it
+  std::vector<std::shared_ptr<LogitsProcessor>> logits_processor = {};  // run after the config's, before sampling's
   std::vector<std::shared_ptr<StoppingCriteria>> stopping_criteria = {};
   std::shared_ptr<BaseStreamer> streamer = {};
   std::optional<uint64_t> seed = {};  // of the sampling; absent: libtorch's default generator

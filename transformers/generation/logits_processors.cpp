@@ -75,7 +75,9 @@ at::Tensor penalize(const at::Tensor& ids, const at::Tensor& scores, double pena
   const auto index = ids.clamp_max(vocab);
   const auto wide = at::constant_pad_nd(scores, {0, 1});
   const auto score = wide.gather(1, index);
-  return at::Tensor(wide).scatter_(1, index, at::where(score.lt(0), score * penalty, score / penalty)).narrow(1, 0, vocab);
+  return at::Tensor(wide)
+      .scatter_(1, index, at::where(score.lt(0), score * penalty, score / penalty))
+      .narrow(1, 0, vocab);
 }
 
 class RepetitionPenalty final : public LogitsProcessor {
@@ -86,7 +88,8 @@ class RepetitionPenalty final : public LogitsProcessor {
   at::Tensor operator()(const at::Tensor& input_ids, const at::Tensor& scores) override {
     if (!first_.defined()) return penalize(input_ids, scores, penalty_);
     const auto position = at::arange(input_ids.size(1), input_ids.options()).unsqueeze(0);
-    return penalize(input_ids.masked_fill(position.lt(first_.to(input_ids.device())), scores.size(1)), scores, penalty_);
+    return penalize(input_ids.masked_fill(position.lt(first_.to(input_ids.device())), scores.size(1)), scores,
+                    penalty_);
   }
 
  private:
@@ -145,7 +148,8 @@ MadeProcessor make_encoder_repetition(const ProcessorContext& c) {
   const double penalty = c.config.encoder_repetition_penalty.value_or(1.0);
   if (penalty == 1.0) return nullptr;
   if (c.encoder_input_ids.defined())
-    return std::make_shared<EncoderRepetitionPenalty>(positive(penalty, "encoder_repetition_penalty"), c.encoder_input_ids);
+    return std::make_shared<EncoderRepetitionPenalty>(positive(penalty, "encoder_repetition_penalty"),
+                                                      c.encoder_input_ids);
   logging::warning("encoder_repetition_penalty has no effect without input_ids");
   return nullptr;
 }

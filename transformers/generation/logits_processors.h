@@ -12,12 +12,12 @@ namespace transformers {
 /// What the config's processors are made from.
 struct ProcessorContext {
   const GenerationConfig& config;
-  std::vector<int64_t> eos = {};         // ids that end a sequence
-  int64_t prompt_length = 0;             // tokens that `input_ids` starts with
-  int64_t max_length = 0;                // tokens when generation stops, prompt included
-  at::Tensor prompt_mask = {};           // (batch, prompt): 0 for padding; undefined when there is none
-  at::Tensor encoder_input_ids = {};     // (batch, tokens): what the encoder read, or the prompt; may be undefined
-  int64_t min_tokens_to_keep = 1;        // by processors that remove tokens
+  std::vector<int64_t> eos = {};      // ids that end a sequence
+  int64_t prompt_length = 0;          // tokens that `input_ids` starts with
+  int64_t max_length = 0;             // tokens when generation stops, prompt included
+  at::Tensor prompt_mask = {};        // (batch, prompt): 0 for padding; undefined when there is none
+  at::Tensor encoder_input_ids = {};  // (batch, tokens): what the encoder read, or the prompt; may be undefined
+  int64_t min_tokens_to_keep = 1;     // by processors that remove tokens
 };
 
 using LogitsProcessorList = std::vector<std::shared_ptr<LogitsProcessor>>;

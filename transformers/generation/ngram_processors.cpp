@@ -46,7 +46,8 @@ struct Changes {
   [[nodiscard]] at::Tensor apply(const at::Tensor& scores) const {
     if (rows.empty()) return scores;
     const auto index = [&](const std::vector<int64_t>& ids) { return at::tensor(ids, at::kLong).to(scores.device()); };
-    return at::Tensor(scores).index_put_({index(rows), index(tokens)}, at::tensor(values, at::kDouble).to(scores.options()),
+    return at::Tensor(scores).index_put_({index(rows), index(tokens)},
+                                         at::tensor(values, at::kDouble).to(scores.options()),
                                          /*accumulate=*/true);
   }
 };
@@ -110,7 +111,8 @@ class SequenceBias final : public LogitsProcessor {
     for (auto& bias : biases_) {
       for (const int64_t id : bias.ids)
         if (id >= scores.size(1))
-          throw ValueError(transformers::str(field_, " holds the id ", id, ", the vocabulary has ", scores.size(1), " tokens"));
+          throw ValueError(
+              transformers::str(field_, " holds the id ", id, ", the vocabulary has ", scores.size(1), " tokens"));
       if (bias.ids.size() == 1)
         single[static_cast<size_t>(bias.ids[0])] += static_cast<float>(bias.value);
       else

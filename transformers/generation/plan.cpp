@@ -27,13 +27,14 @@ void check_ids(const PreTrainedModel& model, const at::Tensor& ids, std::string_
   if (ids.dim() != 2 || ids.size(0) < 1)
     throw ValueError(transformers::str("generate: ", name, " has shape ", ids.sizes(), ", expected (batch, tokens)"));
   if (ids.scalar_type() != at::kLong && ids.scalar_type() != at::kInt)
-    throw ValueError(str("generate: ", name, " must hold int64 ids, found ", std::string(c10::toString(ids.scalar_type()))));
+    throw ValueError(
+        str("generate: ", name, " must hold int64 ids, found ", std::string(c10::toString(ids.scalar_type()))));
   const auto vocab = vocab_size(model);
   if (ids.size(1) == 0 || !vocab) return;
   const int64_t low = ids.min().item<int64_t>(), high = ids.max().item<int64_t>();
   if (low < 0 || high >= *vocab)
-    throw ValueError(str("generate: ", name, " holds the id ", low < 0 ? low : high, ", the model's vocabulary has ids 0 to ",
-                         *vocab - 1));
+    throw ValueError(str("generate: ", name, " holds the id ", low < 0 ? low : high,
+                         ", the model's vocabulary has ids 0 to ", *vocab - 1));
 }
 
 void check_token(const PreTrainedModel& model, int64_t id, std::string_view name) {
@@ -45,7 +46,8 @@ void check_token(const PreTrainedModel& model, int64_t id, std::string_view name
 
 // The batch and number of prompt tokens come from the first of these that is given.
 at::Tensor main_input(const ModelInputs& in) {
-  for (const auto& tensor : {in.input_ids, in.inputs_embeds, in.encoder_outputs, in.decoder_input_ids, in.attention_mask})
+  for (const auto& tensor :
+       {in.input_ids, in.inputs_embeds, in.encoder_outputs, in.decoder_input_ids, in.attention_mask})
     if (tensor.defined()) return tensor;
   return {};
 }
@@ -76,7 +78,9 @@ class Planner {
     auto& c = plan_.config;
     plan_.eos = token_ids(c.eos_token_id, "eos_token_id");
     for (const int64_t id : plan_.eos)
-      if (id < 0) logging::warning_once(str("generate: eos_token_id ", id, " is no token, so that nothing ends a sequence early"));
+      if (id < 0)
+        logging::warning_once(
+            str("generate: eos_token_id ", id, " is no token, so that nothing ends a sequence early"));
     plan_.pad = c.pad_token_id;
     if (!plan_.pad && !plan_.eos.empty()) {
       plan_.pad = plan_.eos.front();
@@ -96,7 +100,8 @@ class Planner {
       in.input_ids = in.input_ids.to(at::kLong);
     }
     if (in.inputs_embeds.defined() && in.inputs_embeds.dim() != 3)
-      throw ValueError(transformers::str("generate: inputs_embeds has shape ", in.inputs_embeds.sizes(), ", expected (batch, tokens, hidden)"));
+      throw ValueError(transformers::str("generate: inputs_embeds has shape ", in.inputs_embeds.sizes(),
+                                         ", expected (batch, tokens, hidden)"));
     if (in.input_ids.defined() && in.inputs_embeds.defined() && plan_.is_encoder_decoder)
       throw ValueError("generate: input_ids and inputs_embeds are given; give one of them");
     const auto main = main_input(in);
@@ -104,7 +109,8 @@ class Planner {
     const bool has_input = in.input_ids.defined() || in.inputs_embeds.defined() || in.encoder_outputs.defined();
     if (!has_input) in.input_ids = first_tokens(plan_.config.bos_token_id, "bos_token_id");
     if (in.input_ids.defined() && in.input_ids.size(1) == 0)
-      throw ValueError("generate: the prompt is empty; give at least one token, or no input_ids to start with bos_token_id");
+      throw ValueError(
+          "generate: the prompt is empty; give at least one token, or no input_ids to start with bos_token_id");
     if (plan_.is_encoder_decoder && in.input_ids.defined()) check_mask(in.input_ids);
   }
 
@@ -113,7 +119,9 @@ class Planner {
   }
 
   at::Tensor first_tokens(const std::optional<int64_t>& id, std::string_view name) const {
-    if (!id) throw ValueError(str("generate: no input_ids are given and ", name, " is not set to start from; give one of them"));
+    if (!id)
+      throw ValueError(
+          str("generate: no input_ids are given and ", name, " is not set to start from; give one of them"));
     check_token(model_, *id, name);
     return long_full(1, *id);
   }
@@ -125,8 +133,8 @@ class Planner {
     const bool fits = mask.dim() == 2 && mask.size(0) == batch_ &&
                       (mask.size(1) == main.size(1) || (past > 0 && mask.size(1) == main.size(1) + past));
     if (!fits)
-      throw ValueError(transformers::str("generate: attention_mask has shape ", mask.sizes(), ", expected [", batch_, ", ",
-                                         main.size(1), "] as the prompt"));
+      throw ValueError(transformers::str("generate: attention_mask has shape ", mask.sizes(), ", expected [", batch_,
+                                         ", ", main.size(1), "] as the prompt"));
   }
 
   // Decoder-only: the prompt is input_ids; its padding is at the left.
@@ -174,9 +182,11 @@ class Planner {
     const auto& in = plan_.inputs;
     if (batch_ < 2 || !plan_.pad) return;
     if (pad_is_guessed_ && !in.attention_mask.defined())
-      logging::warning("generate: a batch without attention_mask and pad_token_id: padding cannot be told from text; give the mask");
+      logging::warning(
+          "generate: a batch without attention_mask and pad_token_id: padding cannot be told from text; give the mask");
     if (!in.attention_mask.defined() && !in.input_ids.defined()) return;
-    const auto ends = in.attention_mask.defined() ? in.attention_mask.select(1, -1).eq(0) : in.input_ids.select(1, -1).eq(*plan_.pad);
+    const auto ends =
+        in.attention_mask.defined() ? in.attention_mask.select(1, -1).eq(0) : in.input_ids.select(1, -1).eq(*plan_.pad);
     if (ends.any().item<bool>())
       logging::warning("generate: rows are padded at the right, where their text should go on; pad at the left");
   }
@@ -199,10 +209,13 @@ class Planner {
       }
     }
     if (plan_.prompt.size(0) != batch_)
-      throw ValueError(str("generate: decoder_input_ids has ", plan_.prompt.size(0), " rows, the encoder's input ", batch_));
+      throw ValueError(
+          str("generate: decoder_input_ids has ", plan_.prompt.size(0), " rows, the encoder's input ", batch_));
     if (plan_.prompt_mask.defined() && !plan_.prompt_mask.sizes().equals(plan_.prompt.sizes()))
-      throw ValueError(transformers::str("generate: decoder_attention_mask has shape ", in.decoder_attention_mask.sizes(),
-                                         ", expected that of decoder_input_ids, ", in.decoder_input_ids.defined() ? in.decoder_input_ids.sizes() : plan_.prompt.sizes()));
+      throw ValueError(
+          transformers::str("generate: decoder_attention_mask has shape ", in.decoder_attention_mask.sizes(),
+                            ", expected that of decoder_input_ids, ",
+                            in.decoder_input_ids.defined() ? in.decoder_input_ids.sizes() : plan_.prompt.sizes()));
     in.decoder_input_ids = in.decoder_attention_mask = at::Tensor();
   }
 
@@ -232,12 +245,15 @@ class Planner {
   void set_lengths() {
     auto& c = plan_.config;
     const int64_t prompt = plan_.prompt.size(1);
-    const int64_t embeds = plan_.is_encoder_decoder || !plan_.inputs.inputs_embeds.defined() ? 0 : plan_.inputs.inputs_embeds.size(1);
+    const int64_t embeds =
+        plan_.is_encoder_decoder || !plan_.inputs.inputs_embeds.defined() ? 0 : plan_.inputs.inputs_embeds.size(1);
     for (const auto value : {*c.max_length, c.max_new_tokens.value_or(0), *c.min_length, c.min_new_tokens.value_or(0)})
-      if (value < 0 || value > kMostTokens) throw ValueError(str("generate: a length of ", value, " tokens is set, expected 0 to ", kMostTokens));
+      if (value < 0 || value > kMostTokens)
+        throw ValueError(str("generate: a length of ", value, " tokens is set, expected 0 to ", kMostTokens));
     set_max_length(prompt, embeds);
     if (c.min_new_tokens) {
-      if (resolved_.has_min_length) logging::warning("generate: min_new_tokens and min_length are set; min_new_tokens goes first");
+      if (resolved_.has_min_length)
+        logging::warning("generate: min_new_tokens and min_length are set; min_new_tokens goes first");
       c.min_length = *c.min_new_tokens + prompt;
     } else if (embeds != prompt) {
       c.min_length = std::max<int64_t>(*c.min_length - embeds, 0);
@@ -264,7 +280,8 @@ class Planner {
       c.max_length = *c.max_length + prompt;
       if (const auto most = model_.config->get("max_position_embeddings"); most.is_int())
         c.max_length = std::min(*c.max_length, most.as_int());
-      logging::warning(str("generate: no length is set, so that it stops at ", *c.max_length, " tokens; set max_new_tokens"));
+      logging::warning(
+          str("generate: no length is set, so that it stops at ", *c.max_length, " tokens; set max_new_tokens"));
     } else if (embeds > 0 && embeds != prompt) {
       c.max_length = *c.max_length - embeds;
     }
@@ -281,8 +298,9 @@ class Planner {
 
 GenerationPlan plan_generation(PreTrainedModel& model, const ModelInputs& inputs, const GenerateOptions& options) {
   if (!model.can_generate())
-    throw TypeError(str("the class ", model.model_class().name,
-                        " cannot generate text: it has no language model head; load the model as a class that has one"));
+    throw TypeError(
+        str("the class ", model.model_class().name,
+            " cannot generate text: it has no language model head; load the model as a class that has one"));
   return Planner(model, inputs, options).plan();
 }
 

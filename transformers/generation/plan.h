@@ -14,14 +14,14 @@ struct GenerationPlan {
   std::optional<int64_t> pad = {};
   bool is_encoder_decoder = false;
   bool use_cache = true;
-  int64_t max_length = 0;  // of the sequences, prompt included
+  int64_t max_length = 0;     // of the sequences, prompt included
   int64_t max_positions = 0;  // what the model was made for
   at::Device device = at::kCPU;
-  int64_t seen = 0;  // prompt tokens that a given cache has seen already
-  ModelInputs inputs = {};           // on `device`, one row per sequence; its ids are those of the encoder or unused
-  at::Tensor prompt = {};            // (batch, tokens): what the sequences start with
-  at::Tensor prompt_mask = {};       // (batch, tokens + past) of the prompt; undefined when nothing is padding
-  at::Tensor encoder_input_ids = {}; // (batch, tokens), for processors; may be undefined
+  int64_t seen = 0;                   // prompt tokens that a given cache has seen already
+  ModelInputs inputs = {};            // on `device`, one row per sequence; its ids are those of the encoder or unused
+  at::Tensor prompt = {};             // (batch, tokens): what the sequences start with
+  at::Tensor prompt_mask = {};        // (batch, tokens + past) of the prompt; undefined when nothing is padding
+  at::Tensor encoder_input_ids = {};  // (batch, tokens), for processors; may be undefined
 };
 
 /// Throws ValueError, TypeError or NotImplementedError for whatever cannot be generated.

@@ -15,29 +15,39 @@ struct Unsupported {
   std::string_view field = {};
   std::string_view neutral = {};  // JSON
 };
-constexpr Unsupported kUnsupported[] = {
-    {"num_beams", "1"},           {"use_mtp", "false"},
-    {"cache_config", "{}"},       {"token_healing", "false"},
-    {"guidance_scale", "1.0"},    {"watermarking_config", ""},
-    {"is_assistant", "false"},    {"prompt_lookup_num_tokens", ""},
-    {"assistant_early_exit", ""}, {"assistant_ensemble_weight", ""},
-    {"speculation_type", ""},     {"compile_config", ""},
-    {"continuous_batching_config", ""}, {"prefill_chunk_size", ""},
-    {"low_memory", "false"},      {"penalty_alpha", "0.0"},
-    {"dola_layers", ""},          {"diversity_penalty", "0.0"},
-    {"num_beam_groups", "1"},     {"constraints", ""},
-    {"force_words_ids", ""}};
+constexpr Unsupported kUnsupported[] = {{"num_beams", "1"},
+                                        {"use_mtp", "false"},
+                                        {"cache_config", "{}"},
+                                        {"token_healing", "false"},
+                                        {"guidance_scale", "1.0"},
+                                        {"watermarking_config", ""},
+                                        {"is_assistant", "false"},
+                                        {"prompt_lookup_num_tokens", ""},
+                                        {"assistant_early_exit", ""},
+                                        {"assistant_ensemble_weight", ""},
+                                        {"speculation_type", ""},
+                                        {"compile_config", ""},
+                                        {"continuous_batching_config", ""},
+                                        {"prefill_chunk_size", ""},
+                                        {"low_memory", "false"},
+                                        {"penalty_alpha", "0.0"},
+                                        {"dola_layers", ""},
+                                        {"diversity_penalty", "0.0"},
+                                        {"num_beam_groups", "1"},
+                                        {"constraints", ""},
+                                        {"force_words_ids", ""}};
 
 void refuse_unsupported(const GenerationConfig& config) {
   for (const auto& row : kUnsupported) {
     const auto value = config.get(row.field);
     if (value.is_null() || (!row.neutral.empty() && value == Json::parse(row.neutral))) continue;
-    throw NotImplementedError(str("generate: ", row.field, " is ", quote(value.dump()),
-                                  ", which this version does not do; leave it unset"));
+    throw NotImplementedError(
+        str("generate: ", row.field, " is ", quote(value.dump()), ", which this version does not do; leave it unset"));
   }
   const auto cache = config.cache_implementation.value_or("dynamic");
   if (cache != "dynamic" && cache != "static")
-    throw NotImplementedError(str("generate: cache_implementation is ", quote(cache), "; this version has dynamic and static"));
+    throw NotImplementedError(
+        str("generate: cache_implementation is ", quote(cache), "; this version has dynamic and static"));
 }
 
 bool sets(const GenerateOptions& options, const PreTrainedModel& model, std::string_view field) {
@@ -67,12 +77,14 @@ ResolvedConfig resolve_config(const PreTrainedModel& model, const GenerateOption
                           .has_min_length = sets(options, model, "min_length")};
   auto& config = resolved.config;
   if (options.generation_config) config = *options.generation_config;
-  config.fill_from(model.generation_config ? *model.generation_config : GenerationConfig::from_model_config(*model.config));
+  config.fill_from(model.generation_config ? *model.generation_config
+                                           : GenerationConfig::from_model_config(*model.config));
   config.fill_from(GenerationConfig::global_defaults());
   refuse_unknown(config.update(options.kwargs));
   // An argument that is null is not set.
   config.fill_from(GenerationConfig::global_defaults());
-  if (config.cache_implementation == "hybrid") config.cache_implementation.reset();  // old files; the model knows its windows
+  if (config.cache_implementation == "hybrid")
+    config.cache_implementation.reset();  // old files; the model knows its windows
   if (options.generation_config && options.kwargs.size() > 0)
     logging::warning_once("generate: give either a generation_config or its fields as arguments; the arguments win");
   refuse_unsupported(config);

@@ -13,8 +13,10 @@ static std::vector<std::string> strings_of(const Json& json) {
   if (json.is_string()) out.push_back(json.as_string());
   if (json.is_array())
     for (const auto& item : json.as_array()) out.push_back(item.is_string() ? item.as_string() : std::string());
-  const bool fits = json.is_null() || (!out.empty() && std::none_of(out.begin(), out.end(), [](const auto& s) { return s.empty(); }));
-  if (!fits) throw ValueError(str("generate: stop_strings is ", quote(json.dump()), ", expected a text or a list of texts"));
+  const bool fits =
+      json.is_null() || (!out.empty() && std::none_of(out.begin(), out.end(), [](const auto& s) { return s.empty(); }));
+  if (!fits)
+    throw ValueError(str("generate: stop_strings is ", quote(json.dump()), ", expected a text or a list of texts"));
   return out;
 }
 
@@ -27,13 +29,15 @@ Stopping::Stopping(const GenerationPlan& plan, const GenerateOptions& options, i
       custom_(options.stopping_criteria),
       done_(static_cast<size_t>(rows), 0) {
   if (!stop_strings_.empty() && !decode_)
-    throw ValueError("generate: stop_strings are set, but there is no tokenizer to make text from ids; set `decode` in GenerateOptions");
+    throw ValueError(
+        "generate: stop_strings are set, but there is no tokenizer to make text from ids; set `decode` in "
+        "GenerateOptions");
   for (const auto& text : stop_strings_) longest_stop_ = std::max(longest_stop_, text.size());
   std::erase(custom_, nullptr);
   if (const auto seconds = plan.config.max_time) {
     constexpr double kMost = 1e9;  // keeps the clock inside its range
-    deadline_ = std::chrono::steady_clock::now() +
-                std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(std::clamp(*seconds, 0.0, kMost)));
+    deadline_ = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                                                       std::chrono::duration<double>(std::clamp(*seconds, 0.0, kMost)));
   }
 }
 
@@ -59,7 +63,8 @@ void Stopping::check_stop_strings(const at::Tensor& sequences) {
   const auto ids = sequences.narrow(1, sequences.size(1) - tail, tail).cpu().contiguous();
   for (size_t row = 0; row < done_.size(); ++row) {
     if (done_[row]) continue;
-    const std::span<const int64_t> all(ids.const_data_ptr<int64_t>() + row * static_cast<size_t>(tail), static_cast<size_t>(tail));
+    const std::span<const int64_t> all(ids.const_data_ptr<int64_t>() + row * static_cast<size_t>(tail),
+                                       static_cast<size_t>(tail));
     const auto text = decode_(all);
     const size_t before = decode_(all.first(all.size() - 1)).size();
     for (const auto& stop : stop_strings_) {
@@ -73,7 +78,8 @@ void Stopping::check_custom(const at::Tensor& sequences, const at::Tensor& score
   for (const auto& criterion : custom_) {
     const auto said = (*criterion)(sequences, scores).to(at::kCPU, at::kBool).contiguous();
     if (said.numel() != static_cast<int64_t>(done_.size()))
-      throw ValueError(transformers::str("generate: a stopping criterion returned shape ", said.sizes(), " for ", done_.size(), " rows"));
+      throw ValueError(transformers::str("generate: a stopping criterion returned shape ", said.sizes(), " for ",
+                                         done_.size(), " rows"));
     for (size_t row = 0; row < done_.size(); ++row)
       if (said.const_data_ptr<bool>()[row]) finish(row);
   }

@@ -35,7 +35,8 @@ bool is_cjk(char32_t code) {
 
 void TextStreamer::put(const at::Tensor& ids) {
   if (ids.dim() > 1 ? ids.size(0) > 1 : ids.numel() > 1)
-    throw ValueError(transformers::str("TextStreamer writes one sequence, found ids of shape ", ids.sizes(), "; generate a batch of one"));
+    throw ValueError(transformers::str("TextStreamer writes one sequence, found ids of shape ", ids.sizes(),
+                                       "; generate a batch of one"));
   const bool is_prompt = std::exchange(is_prompt_, false);
   if (is_prompt && skip_prompt_) return;
   const auto row = ids.to(at::kCPU, at::kLong).contiguous();
