@@ -10,6 +10,7 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/config/config_field.h"
+#include "transformers/config/generation_config.h"
 #include "transformers/config/version.h"
 
 namespace transformers {
@@ -280,8 +281,11 @@ Json PretrainedConfig::to_dict() const {
 
 Json PretrainedConfig::to_diff_dict() const {
   Json out = to_dict();
+  const auto own = const_cast<PretrainedConfig*>(this)->fields();
+  // A class that lists a common field among its own has another default for it and always writes it.
   const auto drop_if = [&](std::string_view key, bool drop) {
-    if (drop) out.erase(key);
+    const bool is_own = std::any_of(own.begin(), own.end(), [&](const ConfigField& field) { return field.name == key; });
+    if (drop && !is_own) out.erase(key);
   };
   drop_if("architectures", architectures.empty());
   drop_if("output_hidden_states", !output_hidden_states);
@@ -292,6 +296,9 @@ Json PretrainedConfig::to_diff_dict() const {
   drop_if("is_encoder_decoder", !is_encoder_decoder);
   drop_if("problem_type", !problem_type);
   const std::map<int64_t, std::string> usual = {{0, "LABEL_0"}, {1, "LABEL_1"}};
+  // Old files keep generation settings here; they belong into generation_config.json.
+  for (const auto& [key, value] : extra.as_object())
+    drop_if(key, GenerationConfig::has_field(key) && !key.ends_with("token_id"));
   drop_if("id2label", id2label == usual);
   drop_if("label2id", id2label == usual);
   return out;

@@ -14,6 +14,12 @@ namespace {
 constexpr std::pair<std::string_view, std::string_view> kOldSuffixes[] = {
     {"LayerNorm.gamma", "LayerNorm.weight"}, {"LayerNorm.beta", "LayerNorm.bias"}};
 
+std::string modern(const std::string& key) {
+  for (const auto& [old_suffix, suffix] : kOldSuffixes)
+    if (key.ends_with(old_suffix)) return key.substr(0, key.size() - old_suffix.size()) + std::string(suffix);
+  return key;
+}
+
 struct Target {
   std::string name;
   Op op = Op::Rename;
@@ -35,10 +41,7 @@ class Matcher {
   /// The tensor that a key of the file stands for; absent when there is none.
   [[nodiscard]] std::optional<Target> target(const std::string& key) const {
     if (auto name = with_prefix(key)) return Target{*name};
-    for (const auto& [old_suffix, suffix] : kOldSuffixes)
-      if (key.ends_with(old_suffix))
-        if (auto name = with_prefix(key.substr(0, key.size() - old_suffix.size()) + std::string(suffix)))
-          return Target{*name};
+    if (auto name = with_prefix(modern(key))) return Target{*name};
     for (const auto& rules : request_.rules)
       for (const auto& rule : rules) {
         auto renamed = apply_rule(rule, key);
@@ -82,7 +85,7 @@ LoadPlan plan_load(const LoadRequest& request) {
   for (const auto& entry : request.entries) {
     const auto target = matcher.target(entry.name);
     if (!target) {
-      if (!is_ignored(request, entry.name)) plan.unexpected.push_back(entry.name);
+      if (!is_ignored(request, entry.name)) plan.unexpected.push_back(modern(entry.name));
       continue;
     }
     const auto [it, fresh] = taken.emplace(target->name, entry.name);

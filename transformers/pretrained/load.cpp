@@ -95,8 +95,9 @@ void fill_ties(PreTrainedModel& model, Filled& filled, std::set<std::string>& mi
       continue;
     }
     if (!has_source && has_target) filled.emplace(source, to->second);
-    if (has_source || has_target) filled[target] = filled.at(source);
-    if (has_source || has_target) missing.erase(source);
+    if (!has_source && !has_target) continue;  // both stay missing; the tie made on meta is renewed after initialising
+    filled[target] = filled.at(source);
+    missing.erase(source);
     missing.erase(target);
   }
 }
@@ -134,6 +135,13 @@ void initialise_missing(PreTrainedModel& model) {
       if (item.value().defined() && !is_missing(item.value())) facet->assign(item.key(), item.value());
   };
   walk(model, model);
+}
+
+// Ties whose two names were both absent from the file, now that their source has values.
+void tie_initialised(PreTrainedModel& model, const Filled& filled) {
+  const auto state = model.state_dict();
+  for (const auto& [target, source] : model.all_tied_weights_keys())
+    if (!filled.contains(target) && !filled.contains(source)) assign_tensor(model, target, state.at(source));
 }
 
 std::vector<ModelTensor> describe(const StateDict& state) {
@@ -180,6 +188,7 @@ LoadingInfo fill(PreTrainedModel& model, const CheckpointReader& reader, const F
   report_loading(info, model, where, options.ignore_mismatched_sizes);
   assign_all(model, filled);
   initialise_missing(model);
+  tie_initialised(model, filled);
   return info;
 }
 

@@ -11,6 +11,8 @@ namespace transformers {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kMostConfigBytes = int64_t{64} << 20;
+
 Source find_source(const std::string& name_or_path, const FromPretrainedOptions& options) {
   return {.snapshot = resolve_snapshot(name_or_path, {.revision = options.revision,
                                                       .subfolder = options.subfolder,
@@ -68,14 +70,16 @@ Json read_config(Source& source, const FromPretrainedOptions& options) {
     open_weights(source, options);
     return gguf_config(*source.reader, snapshot.weights_file.native());
   }
-  if (single && snapshot.weights_file.filename() == "config.json") return Json::parse_file(snapshot.weights_file);
+  const auto name = snapshot.weights_file.filename().string();
+  if (name.ends_with(".json") && !name.ends_with(".index.json"))
+    return Json::parse_file(snapshot.weights_file, kMostConfigBytes);
   if (!snapshot.has("config.json")) {
     std::error_code ignored;
     if (fs::is_empty(snapshot.folder, ignored)) throw OSError(str(snapshot.folder, ": the folder is empty, expected config.json and weights"));
     if (single) open_weights(source, options);  // a file that is no checkpoint at all says so first
     throw OSError(str(snapshot.folder, ": has no config.json"));
   }
-  return Json::parse_file(snapshot.file("config.json"), int64_t{64} << 20);
+  return Json::parse_file(snapshot.file("config.json"), kMostConfigBytes);
 }
 
 static bool is_config_field(const PretrainedConfig& config, std::string_view key) {
