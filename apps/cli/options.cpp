@@ -152,6 +152,8 @@ Snapshot snapshot_of(const Arguments& arguments) {
 std::filesystem::path tokenizer_path(const Arguments& arguments) {
   const auto snapshot = snapshot_of(arguments);
   std::error_code ignored;
+  if (std::filesystem::is_empty(snapshot.folder, ignored))
+    throw OSError(str(snapshot.folder, ": the folder is empty, expected a model"));
   const bool names_file = std::filesystem::is_regular_file(arguments.positional.front(), ignored);
   return names_file && snapshot.weights_file.extension() == ".gguf" ? snapshot.weights_file : snapshot.folder;
 }

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "apps/cli/command.h"
+#include "transformers/pretrained/auto.h"
+
+namespace transformers::cli {
+
+/// The loading options as from_pretrained takes them; sets the number of threads. Throws NotImplementedError for those
+/// that this version lacks.
+[[nodiscard]] FromPretrainedOptions loading_arguments(const Arguments& arguments);
+
+/// Loads the command's MODEL as --class says, else as the first of its `architectures`.
+[[nodiscard]] LoadResult<PreTrainedModel> load_model(const Arguments& arguments, FromPretrainedOptions options);
+
+/// The same, but a class that generates where neither says so.
+[[nodiscard]] std::shared_ptr<PreTrainedModel> load_generator(const Arguments& arguments);
+
+/// The tokenizer of the command's MODEL.
+[[nodiscard]] std::shared_ptr<PreTrainedTokenizer> load_tokenizer(const Arguments& arguments);
+
+}  // namespace transformers::cli
