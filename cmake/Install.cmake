@@ -33,8 +33,12 @@ endif()
 
 if(TARGET transformers-cpp)
   set_target_properties(transformers-cpp PROPERTIES
-                        INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${TORCH_INSTALL_PREFIX}/lib")
+                        INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
   install(TARGETS transformers-cpp RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+if(TARGET transformers_commands)  # opened by the program, linked by nobody
+  set_target_properties(transformers_commands PROPERTIES INSTALL_RPATH "$ORIGIN;${TORCH_INSTALL_PREFIX}/lib")
+  install(TARGETS transformers_commands LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/transformersConfig.cmake.in

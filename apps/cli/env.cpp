@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "apps/cli/options.h"
+#include "apps/cli/system.h"
 #include "apps/cli/terminal.h"
 #include "transformers/base/files.h"
 #include "transformers/base/strings.h"
@@ -51,11 +52,8 @@ Json cpu_features() {
 }
 
 std::string processor() {
-  try {
-    for (const auto& line : split(read_text("/proc/cpuinfo", 16 << 20), '\n'))
-      if (line.starts_with("model name")) return std::string(trim(std::string_view(line).substr(line.find(':') + 1)));
-  } catch (const Error&) {  // no such file on this system
-  }
+  for (const auto& line : split(read_system_file("/proc/cpuinfo"), '\n'))
+    if (line.starts_with("model name")) return std::string(trim(std::string_view(line).substr(line.find(':') + 1)));
   return "unknown";
 }
 

@@ -10,10 +10,10 @@
 #include <chrono>
 #include <random>
 
+#include "apps/cli/system.h"
 #include "apps/cli/terminal.h"
 #include "apps/cli/torch/loading.h"
 #include "apps/cli/torch/registry_torch.h"
-#include "transformers/base/files.h"
 #include "transformers/base/strings.h"
 #include "transformers/kernels/cpu_features.h"
 #include "transformers/nn/dtypes.h"
@@ -34,7 +34,8 @@ double median(std::vector<double> values) {
 
 // Seconds since this process was started: field 22 of /proc/self/stat, in clock ticks since the machine's start.
 double process_age() {
-  const auto text = read_text("/proc/self/stat", 1 << 16);
+  const auto text = read_system_file("/proc/self/stat");
+  if (text.empty()) return 0;
   const auto fields = split(text.substr(text.rfind(')') + 2), ' ');
   timespec now = {};
   clock_gettime(CLOCK_BOOTTIME, &now);
@@ -84,7 +85,8 @@ class Bench {
   void check_positions(int64_t tokens) const {
     const auto most = model_->config->get("max_position_embeddings");
     if (most.is_int() && tokens > most.as_int())
-      throw ValueError(str("the work takes ", tokens, " positions, the model has ", most.as_int(), "; ask for fewer tokens"));
+      throw ValueError(
+          str("the work takes ", tokens, " positions, the model has ", most.as_int(), "; ask for fewer tokens"));
   }
 
   // (batch, count) ids from a fixed seed.
@@ -108,7 +110,8 @@ class Bench {
     std::shared_ptr<nn::Cache> cache;
     if (work_.context > 0 && !model_->config->is_encoder_decoder) {
       cache = model_->make_cache();
-      static_cast<void>(model_->forward({.input_ids = random_ids(work_.context), .past_key_values = cache, .use_cache = true, .logits_to_keep = 1}));
+      static_cast<void>(model_->forward(
+          {.input_ids = random_ids(work_.context), .past_key_values = cache, .use_cache = true, .logits_to_keep = 1}));
     }
     const auto start = Clock::now();
     auto output = prefill(cache);
@@ -117,7 +120,8 @@ class Bench {
   }
 
   ModelOutput prefill(const std::shared_ptr<nn::Cache>& cache) {
-    ModelInputs inputs{.input_ids = random_ids(work_.prompt), .past_key_values = cache, .use_cache = true, .logits_to_keep = 1};
+    ModelInputs inputs{
+        .input_ids = random_ids(work_.prompt), .past_key_values = cache, .use_cache = true, .logits_to_keep = 1};
     if (model_->config->is_encoder_decoder) {
       inputs.decoder_input_ids = random_ids(1);
       inputs.past_key_values = nullptr;
@@ -175,7 +179,8 @@ class Bench {
     } else {
       const double per_s = static_cast<double>(work_.batch) / median(encode_s_);
       out["sequences_s"] = per_s;
-      if (model_->architecture().main_input_name != "pixel_values") out["tokens_s"] = per_s * static_cast<double>(work_.length);
+      if (model_->architecture().main_input_name != "pixel_values")
+        out["tokens_s"] = per_s * static_cast<double>(work_.length);
     }
     out["peak_rss_bytes"] = peak_rss_bytes();
     out["threads"] = at::get_num_threads();

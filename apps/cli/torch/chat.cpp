@@ -36,9 +36,9 @@ std::string default_model() {
   const auto in_tree = program.parent_path() / ".." / ".." / ".." / kDefaultModel;
   for (const fs::path& folder : {fs::path(kDefaultModel), in_tree})
     if (fs::is_directory(folder, ignored)) return folder.lexically_normal().native();
-  throw FileNotFoundError(
-      str("no MODEL is named and ", kDefaultModel, " is not there; script/demo fetches it, or name a model's folder, a .gguf ",
-          "file or a model in the Hub's cache: transformers-cpp chat MODEL"));
+  throw FileNotFoundError(str("no MODEL is named and ", kDefaultModel,
+                              " is not there; script/demo fetches it, or name a model's folder, a .gguf ",
+                              "file or a model in the Hub's cache: transformers-cpp chat MODEL"));
 }
 
 class Chat {
@@ -137,7 +137,8 @@ void greet(const PreTrainedModel& model) {
   char size[32];
   std::snprintf(size, sizeof size, "%.0fM", static_cast<double>(model.num_parameters()) * 1e-6);
   write_error(str(model.name_or_path, ": ", model.model_class().name, ", ", size, " parameters, ",
-                  info(to_data_type(model.dtype())).name, ", ", at::get_num_threads(), " threads. /help lists the commands.\n"));
+                  info(to_data_type(model.dtype())).name, ", ", at::get_num_threads(),
+                  " threads. /help lists the commands.\n"));
 }
 
 void talk_in_terminal(Chat& chat) {

@@ -132,13 +132,16 @@ Reply ChatSession::generate(const std::vector<int64_t>& prompt, const std::funct
                           .streamer = streamer,
                           .decode = [this](std::span<const int64_t> ids) { return tokenizer_->decode(ids); }};
   if (options_.seed) options.seed = *options_.seed + turn_;
-  const auto eos = token_ids(options.kwargs.contains("eos_token_id") ? options.kwargs.at("eos_token_id") : Json(), "eos_token_id");
+  const auto eos =
+      token_ids(options.kwargs.contains("eos_token_id") ? options.kwargs.at("eos_token_id") : Json(), "eos_token_id");
   const auto limit = options.kwargs.get("max_new_tokens", std::numeric_limits<int64_t>::max());
   reuse_cache(prompt);
   const auto ids = at::tensor(prompt, at::kLong).unsqueeze(0);
-  const auto sequences = model_->generate({.input_ids = ids, .past_key_values = cache_}, options).sequences.contiguous();
+  const auto sequences =
+      model_->generate({.input_ids = ids, .past_key_values = cache_}, options).sequences.contiguous();
   const std::span<const int64_t> all(sequences.const_data_ptr<int64_t>(), static_cast<size_t>(sequences.size(1)));
-  if (cache_) cached_ids_.assign(all.begin(), all.begin() + std::min<std::ptrdiff_t>(cache_->length(), sequences.size(1)));
+  if (cache_)
+    cached_ids_.assign(all.begin(), all.begin() + std::min<std::ptrdiff_t>(cache_->length(), sequences.size(1)));
 
   const auto made = all.subspan(prompt.size());
   const auto count = static_cast<int64_t>(made.size());

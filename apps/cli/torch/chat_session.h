@@ -15,14 +15,14 @@ namespace transformers::cli {
 struct Reply {
   enum class End { Complete, TokenLimit, ContextFull, Interrupted };
   std::string text = {};
-  int64_t tokens = 0;           // made
-  double first_token_s = 0;     // from the question to the first token
-  double tokens_per_s = 0;      // after the first; 0 when there was only one
+  int64_t tokens = 0;        // made
+  double first_token_s = 0;  // from the question to the first token
+  double tokens_per_s = 0;   // after the first; 0 when there was only one
   End end = End::Complete;
 };
 
-/// A conversation with a model: the messages, and the cache of what the model has read, so that a turn costs only its new
-/// tokens.
+/// A conversation with a model: the messages, and the cache of what the model has read, so that a turn costs only its
+/// new tokens.
 class ChatSession {
  public:
   struct Options {

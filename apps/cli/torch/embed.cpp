@@ -49,7 +49,8 @@ std::vector<std::string> read_sentences(size_t most) {
   std::vector<std::string> sentences;
   std::string line;
   while (sentences.size() < most && read_line(line)) {
-    if (!is_utf8(line)) throw ValueError(str("stdin: line ", sentences.size() + 1, " of these is not UTF-8: ", quote(line)));
+    if (!is_utf8(line))
+      throw ValueError(str("stdin: line ", sentences.size() + 1, " of these is not UTF-8: ", quote(line)));
     sentences.push_back(line);
   }
   return sentences;

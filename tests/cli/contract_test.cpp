@@ -1,0 +1,133 @@
+// What every command promises: help, exit codes, one-line errors.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "program.h"
+#include "transformers/base/json.h"
+
+namespace transformers::cli_tests {
+
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr double kMostSecondsOfAnError = 1.0;
+
+constexpr const char* kCommands[] = {"bench", "chat", "embed", "env", "forward", "generate", "inspect", "tokenize"};
+
+// One line "error: …", at most one line "hint: …", nothing else, and soon.
+void expect_error(const Run& run, int exit_code, const std::string& part) {
+  EXPECT_EQ(run.exit_code, exit_code) << run.err;
+  EXPECT_EQ(run.out, "");
+  const auto lines = lines_of(run.err);
+  ASSERT_FALSE(lines.empty());
+  EXPECT_THAT(lines[0], StartsWith("error: "));
+  EXPECT_THAT(run.err, HasSubstr(part));
+  EXPECT_LE(lines.size(), 2u) << run.err;
+  if (lines.size() == 2) {
+    EXPECT_THAT(lines[1], StartsWith("hint: "));
+  }
+  EXPECT_LT(run.seconds, kMostSecondsOfAnError);
+}
+
+}  // namespace
+
+TEST(Program, HelpNamesEveryCommandAndNoOther) {
+  const auto run = run_program({"--help"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_EQ(run.err, "");
+  for (const auto* command : kCommands) EXPECT_THAT(run.out, HasSubstr(std::string("\n  ") + command));
+  for (const auto* later : {"convert", "quantize", "download", "serve"})
+    EXPECT_THAT(run.out, Not(HasSubstr(std::string("\n  ") + later)));
+}
+
+TEST(Program, EveryCommandHasHelp) {
+  for (const auto* command : kCommands) {
+    const auto run = run_program({command, "--help"});
+    EXPECT_EQ(run.exit_code, 0) << command;
+    EXPECT_THAT(run.out, HasSubstr(std::string("Usage: transformers-cpp ") + command));
+    EXPECT_THAT(run.out, HasSubstr("--quiet"));
+  }
+}
+
+TEST(Program, HelpOfGenerateListsTheGenerationFields) {
+  const auto run = run_program({"generate", "--help"});
+  for (const auto* option : {"--max-new-tokens", "--num-beams", "--do-sample", "--top-p", "--repetition-penalty",
+                             "--no-repeat-ngram-size", "--eos-token-id", "--seed", "--assistant-model"})
+    EXPECT_THAT(run.out, HasSubstr(std::string("  ") + option + " "));
+}
+
+TEST(Program, LinksNothingOfLibtorch) {
+  const auto run = run_command({"ldd", TRANSFORMERS_PROGRAM});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("libtransformers_files"));
+  for (const auto* library : {"libtorch", "libc10", "libtransformers.so"})
+    EXPECT_THAT(run.out, Not(HasSubstr(library)));
+}
+
+TEST(Program, WrongCommandLinesExitWithTwo) {
+  const struct {
+    std::vector<std::string> words;
+    std::string part;
+  } cases[] = {
+      {{}, "no command"},
+      {{"--verbose"}, "--verbose"},
+      {{"tokenise"}, "did you mean tokenize?"},
+      {{"tokenize"}, "missing"},
+      {{"tokenize", "a", "b"}, "unexpected argument 'b'"},
+      {{"tokenize", "a", "--jsn"}, "did you mean --json?"},
+      {{"tokenize", "a", "-j"}, "two dashes"},
+      {{"tokenize", "a", "--json=yes"}, "takes no value"},
+      {{"tokenize", "a", "--tools"}, "needs a value"},
+      {{"tokenize", "a", "--tools", "b"}, "belongs to --chat"},
+      {{"generate", "a", "--prompt", "x", "--do-sample", "maybe"}, "expected true or false"},
+      {{"generate", "a", "--prompt", "x", "--top-k", "1.5"}, "expected an integer"},
+      {{"generate", "a", "--prompt", "x", "--top-p", "much"}, "expected a number"},
+      {{"generate", "a", "--prompt", "x", "--dtype", "float8"}, "auto, float32, bfloat16, float16"},
+      {{"generate", "a", "--prompt", "x", "--threads", "0"}, "at least 1"},
+  };
+  for (const auto& c : cases) expect_error(run_program(c.words), 2, c.part);
+}
+
+TEST(Program, CommandsOfLaterVersionsSaySo) {
+  for (const auto* name :
+       {"convert", "quantize", "download", "upload", "login", "logout", "whoami", "serve", "device-map"}) {
+    const auto run = run_program({name, "somewhere"});
+    expect_error(run, 2, std::string("the command '") + name + "' is not part of this version");
+    EXPECT_THAT(run.err, HasSubstr("bench, chat, embed, env, forward, generate, inspect, tokenize"));
+  }
+}
+
+TEST(Program, MissingModelsExitWithOne) {
+  const TemporaryFolder empty;
+  for (const auto* command : {"inspect", "tokenize"}) {
+    expect_error(run_program({command, "/no/such/model"}), 1, "/no/such/model");
+    expect_error(run_program({command, "nobody/nothing"}), 1, "nobody/nothing");
+    expect_error(run_program({command, empty.path()}), 1, empty.path());
+  }
+}
+
+TEST(Program, EndsQuietlyWhenNobodyReads) {
+  const auto run =
+      run_command({"sh", "-c", std::string("'") + TRANSFORMERS_PROGRAM + "' generate --help | head -1; true"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_EQ(run.err, "");
+}
+
+TEST(Env, TellsVersionsAndMasksTokens) {
+  setenv("HF_TOKEN", "hf_abcdefghijklmnop", 1);
+  const auto run = run_program({"env", "--json"});
+  unsetenv("HF_TOKEN");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const auto report = Json::parse(run.out);
+  for (const auto* key :
+       {"transformers_cpp", "reference", "libtorch", "cpu_features", "kernels", "threads", "hub_cache"})
+    EXPECT_TRUE(report.contains(key)) << key;
+  EXPECT_EQ(report.at("reference"), Json("5.23.0"));
+  EXPECT_THAT(run.out, Not(HasSubstr("abcdefghij")));
+  EXPECT_TRUE(report.at("environment").contains("HF_TOKEN"));
+}
+
+}  // namespace transformers::cli_tests

@@ -1,0 +1,242 @@
+// The commands that run models, on the tiny golden ones.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+
+#include "program.h"
+#include "transformers/base/json.h"
+#include "transformers/checkpoint/safetensors.h"
+
+namespace transformers::cli_tests {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr float kTolerance = 1e-4f;  // C09, float32
+
+// The step's tensors among the golden ones, under their plain names.
+void extract(const fs::path& golden, const std::string& prefix, const std::string& target) {
+  const auto reader = open_checkpoint(golden);
+  std::vector<CheckpointWriteEntry> entries;
+  for (const auto& entry : reader->entries())
+    if (entry.name.starts_with(prefix))
+      entries.push_back({.name = entry.name.substr(prefix.size()),
+                         .dtype = entry.dtype,
+                         .shape = entry.shape,
+                         .bytes = [&reader, &entry] { return reader->bytes(entry); }});
+  ASSERT_FALSE(entries.empty()) << prefix;
+  write_safetensors(target, entries, {});
+}
+
+std::vector<float> floats_of(const CheckpointReader& reader, const std::string& name) {
+  const auto* entry = reader.find(name);
+  if (!entry) return {};
+  std::vector<float> values(entry->size_bytes / sizeof(float));
+  std::memcpy(values.data(), reader.bytes(*entry).bytes.data(), entry->size_bytes);
+  return values;
+}
+
+// A tiny Llama with 41 tokens: <s>, </s>, <unk>, a blank, letters and some signs; its template repeats the messages.
+void make_chat_model(const TemporaryFolder& folder) {
+  const auto model = test_data("llama/models/rope");
+  for (const auto* name : {"config.json", "model.safetensors"}) fs::copy_file(model / name, folder.path() / name);
+  std::string vocabulary = R"("<s>": 0, "<unk>": 1, "</s>": 2, "Ġ": 3)";
+  const std::string letters = "abcdefghijklmnopqrstuvwxyz.,?!:-01234";
+  for (size_t i = 0; i < 37; ++i) vocabulary += ", \"" + letters.substr(i, 1) + "\": " + std::to_string(i + 4);
+  std::ofstream(folder.file("tokenizer.json"))
+      << R"({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [
+        {"id": 2, "content": "</s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
+        "normalizer": null, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "post_processor": null, "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+        "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": {)"
+      << vocabulary << R"(}, "merges": []}})";
+  std::ofstream(folder.file("tokenizer_config.json")) << R"({"eos_token": "</s>"})";
+  std::ofstream(folder.file("chat_template.jinja")) << "{% for m in messages %}{{ m.role }}: {{ m.content }}</s>{% "
+                                                       "endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+}
+
+}  // namespace
+
+TEST(Forward, GivesTheGoldenOutputs) {
+  const TemporaryFolder folder;
+  const std::string step = "BertModel_plain/0/";
+  extract(test_data("bert/inputs.safetensors"), step, folder.file("in.safetensors"));
+  const auto run = run_program({"forward", test_data("bert/models/BertForPreTraining"), "--class", "BertModel",
+                                "--inputs", folder.file("in.safetensors"), "--outputs", folder.file("out.safetensors"),
+                                "--output-hidden-states", "--loading-info", folder.file("info.json"), "--quiet"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(run.err, "");
+  const auto got = open_checkpoint(folder.file("out.safetensors"));
+  const auto wanted = open_checkpoint(test_data("bert/outputs.safetensors"));
+  for (const std::string name : {"last_hidden_state", "pooler_output"}) {
+    const auto ours = floats_of(*got, name), theirs = floats_of(*wanted, step + name);
+    ASSERT_EQ(ours.size(), theirs.size()) << name;
+    ASSERT_FALSE(ours.empty());
+    for (size_t i = 0; i < ours.size(); ++i) EXPECT_NEAR(ours[i], theirs[i], kTolerance) << name << " " << i;
+  }
+  EXPECT_NE(got->find("hidden_states.2"), nullptr);
+  const auto info = Json::parse_file(folder.file("info.json"));
+  EXPECT_EQ(info.at("missing_keys").size(), 0u);
+  EXPECT_GT(info.at("unexpected_keys").size(), 0u);
+}
+
+TEST(Forward, AttentionsNeedEager) {  // A09
+  const TemporaryFolder folder;
+  extract(test_data("bert/inputs.safetensors"), "BertModel_plain/0/", folder.file("in.safetensors"));
+  const auto model = test_data("bert/models/BertForPreTraining").string();
+  const std::vector<std::string> words = {"forward",
+                                          model,
+                                          "--class",
+                                          "BertModel",
+                                          "--inputs",
+                                          folder.file("in.safetensors"),
+                                          "--outputs",
+                                          folder.file("out.safetensors"),
+                                          "--output-attentions"};
+  EXPECT_EQ(run_program(words).exit_code, 0);
+  EXPECT_NE(open_checkpoint(folder.file("out.safetensors"))->find("attentions.0"), nullptr);
+  auto with_sdpa = words;
+  with_sdpa.insert(with_sdpa.end(), {"--attn-implementation", "sdpa"});
+  const auto run = run_program(with_sdpa);
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("eager"));
+}
+
+TEST(Forward, LeavesNothingWhenItFails) {
+  const TemporaryFolder folder;
+  extract(test_data("bert/inputs.safetensors"), "BertModel_plain/0/", folder.file("in.safetensors"));
+  const auto run =
+      run_program({"forward", test_data("bert/models/BertForPreTraining"), "--class", "LlamaModel", "--inputs",
+                   folder.file("in.safetensors"), "--outputs", folder.file("out.safetensors")});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("LlamaModel"));
+  EXPECT_FALSE(fs::exists(folder.file("out.safetensors")));
+}
+
+TEST(Generate, GivesTheGoldenSequence) {
+  const auto cases = Json::parse_file(test_data("generation/cases.json"));
+  const auto& first = cases.at("generate").as_array().front();
+  const auto id = first.at("id").as_string();
+  const auto golden = open_checkpoint(test_data("generation/outputs.safetensors"));
+  const auto* entry = golden->find(id + "/sequences");
+  ASSERT_NE(entry, nullptr);
+  const TemporaryFolder folder;
+  extract(test_data("generation/inputs.safetensors"), id + "/", folder.file("in.safetensors"));
+  const auto run = run_program({"generate", test_data("generation") / first.at("model").as_string(), "--class",
+                                first.at("class").as_string(), "--inputs", folder.file("in.safetensors"), "--json",
+                                "--max-new-tokens", std::to_string(first.at("options").at("max_new_tokens").as_int())});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  std::vector<int64_t> ours, theirs(entry->size_bytes / sizeof(int64_t));
+  const auto report = Json::parse(run.out);
+  for (const auto& row : report.at("sequences").as_array())
+    for (const auto& token : row.as_array()) ours.push_back(token.as_int());
+  std::memcpy(theirs.data(), golden->bytes(*entry).bytes.data(), entry->size_bytes);
+  EXPECT_EQ(ours, theirs);
+}
+
+TEST(Generate, PrintsTextAndTheSameSeedDrawsTheSame) {
+  const TemporaryFolder folder;
+  make_chat_model(folder);
+  const std::vector<std::string> words = {"generate", folder.path(), "--prompt", "hello",  "--max-new-tokens",
+                                          "8",        "--do-sample", "true",     "--seed", "7"};
+  const auto first = run_program(words), second = run_program(words);
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_THAT(first.out, ::testing::StartsWith("hello"));
+  EXPECT_EQ(first.out, second.out);
+}
+
+TEST(Generate, SaysWhatThisVersionLacks) {
+  const auto model = test_data("llama/models/LlamaForCausalLM").string();
+  const std::pair<std::string, std::string> later[] = {{"--device-map", "auto"},
+                                                       {"--max-memory", "cpu=1GiB"},
+                                                       {"--offload-folder", "x"},
+                                                       {"--quantize", "q8_0"},
+                                                       {"--assistant-model", "x"}};
+  for (const auto& [option, value] : later) {
+    const auto run = run_program({"generate", model, "--input-ids", "3", option, value});
+    EXPECT_EQ(run.exit_code, 1) << option;
+    EXPECT_THAT(run.err, HasSubstr("is not part of this version"));
+  }
+  EXPECT_EQ(run_program({"generate", model}).exit_code, 2);
+  EXPECT_EQ(run_program({"generate", model, "--input-ids", "1,x"}).exit_code, 2);
+  EXPECT_EQ(run_program({"generate", model, "--input-ids", "1", "--prompt", "x"}).exit_code, 2);
+}
+
+TEST(Chat, TalksThroughAPipeAndItsCacheChangesNothing) {
+  const TemporaryFolder folder;
+  make_chat_model(folder);
+  const std::string turns = "hello\nhow are you\nfine\n";
+  const std::vector<std::string> words = {"chat", folder.path(), "--max-new-tokens", "6"};
+  auto uncached = words;
+  uncached.insert(uncached.end(), {"--use-cache", "false"});
+  const auto run = run_program(words, turns), plain = run_program(uncached, turns);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(lines_of(run.out).size(), 3u) << run.out;
+  EXPECT_THAT(run.err, HasSubstr("tokens/s"));
+  EXPECT_EQ(run.out, plain.out);
+}
+
+TEST(Chat, SavesResetsAndQuits) {
+  const TemporaryFolder folder;
+  make_chat_model(folder);
+  const auto file = folder.file("talk.json");
+  const auto run = run_program({"chat", folder.path(), "--max-new-tokens", "4", "--quiet"},
+                               "hello\n/reset\n/system be brief\nhi\n/save " + file + "\n/quit\nnever\n");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(run.err, "");
+  const auto messages = Json::parse_file(file).as_array();
+  ASSERT_EQ(messages.size(), 3u);
+  EXPECT_EQ(messages[0].at("content"), Json("be brief"));
+  EXPECT_EQ(messages[1].at("content"), Json("hi"));
+  EXPECT_EQ(messages[2].at("role"), Json("assistant"));
+}
+
+TEST(Chat, SaysWhenTheContextIsFull) {
+  const TemporaryFolder folder;
+  make_chat_model(folder);
+  const auto run = run_program({"chat", folder.path()}, std::string(300, 'a') + "\n");
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("context"));
+  EXPECT_THAT(run.err, HasSubstr("256"));
+}
+
+TEST(Embed, GivesOneVectorForEachLine) {
+  const TemporaryFolder folder;
+  make_chat_model(folder);
+  const auto run = run_program({"embed", folder.path()}, "one\n\na third line\n");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const auto lines = lines_of(run.out);
+  ASSERT_EQ(lines.size(), 3u);
+  const auto size = Json::parse(lines[0]).size();
+  EXPECT_GT(size, 0u);
+  for (const auto& line : lines) EXPECT_EQ(Json::parse(line).size(), size);
+  const auto npy = folder.file("out.npy");
+  ASSERT_EQ(run_program({"embed", folder.path(), "--output", npy}, "one\ntwo\n").exit_code, 0);
+  EXPECT_EQ((fs::file_size(npy) - 2 * size * sizeof(float)) % 64, 0u);
+}
+
+TEST(Bench, HasTheKeysOfTheContract) {
+  const auto run = run_program({"bench", test_data("llama/models/LlamaForCausalLM"), "--json", "--repeat", "1",
+                                "--prompt-tokens", "16", "--decode-tokens", "4"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const auto decoder = Json::parse(run.out);
+  for (const auto* key : {"load_s", "first_token_s", "prefill_tok_s", "decode_tok_s", "peak_rss_bytes", "threads"}) {
+    ASSERT_TRUE(decoder.contains(key)) << key;
+    EXPECT_GT(decoder.at(key).as_double(), 0) << key;
+  }
+  EXPECT_TRUE(decoder.at("kernels").is_string());
+  const auto encoder = run_program({"bench", test_data("bert/models/BertForPreTraining"), "--json", "--repeat", "1",
+                                    "--batch", "2", "--length", "8"});
+  ASSERT_EQ(encoder.exit_code, 0) << encoder.err;
+  EXPECT_GT(Json::parse(encoder.out).at("sequences_s").as_double(), 0);
+}
+
+}  // namespace transformers::cli_tests
