@@ -19,8 +19,8 @@ file(GLOB_RECURSE torch_sources CONFIGURE_DEPENDS
 if(torch_sources)
   transformers_library(transformers LINK transformers_tokenizers torch)
   target_sources(transformers_transformers PRIVATE ${torch_sources} $<TARGET_OBJECTS:transformers_kernels>)
-  set_target_properties(transformers_transformers PROPERTIES OUTPUT_NAME transformers)
-  target_link_libraries(transformers_transformers PRIVATE ${TRANSFORMERS_GOMP} PkgConfig::HIGHWAY)
+  set_target_properties(transformers_transformers PROPERTIES OUTPUT_NAME transformers DEFINE_SYMBOL "")  # a definition of its own would spoil the precompiled header for tests
+  target_link_libraries(transformers_transformers PRIVATE ${TRANSFORMERS_GOMP} ${HIGHWAY_LINK_LIBRARIES})
   if(TRANSFORMERS_UNITY)
     # Most of an architecture's compile time is its headers: eight together cost little more than one.
     file(GLOB model_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/models/*.cpp)
@@ -35,6 +35,8 @@ if(torch_sources)
       endif()
     endforeach()
     set_target_properties(transformers_transformers PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+    # In a unity file no architecture is the main file, and what is local to it looks to the compiler like a header's.
+    target_compile_options(transformers_transformers PRIVATE -Wno-subobject-linkage)
   endif()
   if(TRANSFORMERS_PCH)
     target_precompile_headers(transformers_transformers PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/nn/module.h)

@@ -52,6 +52,12 @@ class Matcher {
     return std::nullopt;
   }
 
+  [[nodiscard]] bool is_own_buffer(const std::string& key) const {
+    const auto& own = request_.own_buffers;
+    return own.contains(key) || own.contains(prefix_ + key) ||
+           (key.starts_with(prefix_) && own.contains(key.substr(prefix_.size())));
+  }
+
  private:
   [[nodiscard]] std::optional<std::string> with_prefix(const std::string& key) const {
     if (model_.contains(key)) return key;
@@ -85,7 +91,7 @@ LoadPlan plan_load(const LoadRequest& request) {
   for (const auto& entry : request.entries) {
     const auto target = matcher.target(entry.name);
     if (!target) {
-      if (!is_ignored(request, entry.name)) plan.unexpected.push_back(modern(entry.name));
+      if (!is_ignored(request, entry.name) && !matcher.is_own_buffer(entry.name)) plan.unexpected.push_back(modern(entry.name));
       continue;
     }
     const auto [it, fresh] = taken.emplace(target->name, entry.name);

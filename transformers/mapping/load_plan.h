@@ -45,6 +45,7 @@ struct LoadRequest {
   std::string_view base_model_prefix = {};
   std::vector<std::span<const KeyRule>> rules = {};     // tried in this order
   std::vector<std::string_view> ignore_unexpected = {};  // key patterns
+  std::set<std::string> own_buffers = {};  // buffers that the model computes itself; old files hold them
 };
 
 /// Pairs the keys of a checkpoint with the tensors of a model. A key is tried as it is, with the base model's prefix added

@@ -150,10 +150,20 @@ std::vector<ModelTensor> describe(const StateDict& state) {
   return out;
 }
 
-LoadRequest make_request(const PreTrainedModel& model, const CheckpointReader& reader,
+std::set<std::string> non_persistent_buffers(PreTrainedModel& model) {
+  std::set<std::string> names;
+  visit_modules(model, [&](const std::string& prefix, torch::nn::Module& module) {
+    if (const auto* facet = dynamic_cast<const nn::Facet*>(&module))
+      for (const auto& name : facet->non_persistent_buffers()) names.insert(prefix.empty() ? name : prefix + "." + name);
+  });
+  return names;
+}
+
+LoadRequest make_request(PreTrainedModel& model, const CheckpointReader& reader,
                          const std::vector<ModelTensor>& tensors, const std::string& prefix) {
   const auto& architecture = model.architecture();
-  LoadRequest request{.model = tensors, .entries = reader.entries(), .base_model_prefix = prefix};
+  LoadRequest request{.model = tensors, .entries = reader.entries(), .base_model_prefix = prefix,
+                      .own_buffers = non_persistent_buffers(model)};
   if (reader.dialect() == "gguf") {
     request.rules.push_back(gguf_rules(reader));
     for (const auto key : gguf_ignored_keys()) request.ignore_unexpected.push_back(key);
