@@ -125,7 +125,8 @@ void SentenceTransformer::read_modules(const fs::path& folder) {
   const auto file = folder / "modules.json";
   if (!fs::is_regular_file(file, ignored)) return;
   const auto modules = Json::parse_file(file, kMostConfigBytes);
-  if (!modules.is_array()) throw OSError(str(file, ": is a JSON ", modules.type_name(), ", expected a list of modules"));
+  if (!modules.is_array())
+    throw OSError(str(file, ": is a JSON ", modules.type_name(), ", expected a list of modules"));
   for (const auto& module : modules.as_array()) {
     const auto type = module.get("type", ""), path = module.get("path", "");
     const auto kind = type.substr(type.rfind('.') + 1);
