@@ -3,6 +3,7 @@
 #include <exception>
 #include <new>
 
+#include "apps/cli/options.h"
 #include "apps/cli/parser.h"
 #include "apps/cli/terminal.h"
 #include "transformers/base/strings.h"
@@ -32,6 +33,7 @@ int run(std::span<const std::string> words) {
     return 0;
   }
   set_up_log(arguments);
+  warn_of_idle_options(arguments);
   return command.run(arguments);
 }
 

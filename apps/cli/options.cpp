@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/config/generation_config.h"
+#include "transformers/generation/unsupported.h"
 
 namespace transformers::cli {
 
@@ -28,7 +30,8 @@ FieldKind kind_of(const ConfigField& field) {
 }
 
 // A few words on the fields that people set by hand; the others are told by their names.
-std::string_view help_of(std::string_view name) {
+std::string help_of(std::string_view name) {
+  if (find_unsupported_field(name)) return "not part of this version";
   constexpr std::pair<std::string_view, std::string_view> known[] = {
       {"max_new_tokens", "most tokens to add; default: the model's generation_config.json, else 20"},
       {"max_length", "most tokens, prompt included"},
@@ -36,7 +39,6 @@ std::string_view help_of(std::string_view name) {
       {"max_time", "seconds after which it stops"},
       {"stop_strings", "a text, or a JSON list of texts, that ends the generation"},
       {"do_sample", "draw from the distribution instead of taking the best token"},
-      {"num_beams", "beams of beam search"},
       {"use_cache", "keep keys and values of past tokens (default true)"},
       {"temperature", "divides the scores before sampling"},
       {"top_k", "sample among the K best tokens"},
@@ -44,10 +46,12 @@ std::string_view help_of(std::string_view name) {
       {"min_p", "drop tokens less likely than X times the best"},
       {"repetition_penalty", "above 1: tokens that were there become less likely"},
       {"no_repeat_ngram_size", "no N tokens occur twice in the same order"},
+      {"length_penalty", "of beam search, which is not part of this version"},
+      {"early_stopping", "of beam search, which is not part of this version"},
       {"eos_token_id", "ids that end a sequence: 2 or 1,2"},
       {"num_return_sequences", "sequences for each prompt"}};
   for (const auto& [field, text] : known)
-    if (field == name) return text;
+    if (field == name) return std::string(text);
   return {};
 }
 
@@ -101,13 +105,14 @@ OptionGroup general_options(bool with_json) {
 }
 
 OptionGroup hub_options() {
-  return {.title = "Where the model is looked up",
-          .options = {{"revision", ValueKind::Text, "NAME", "branch, tag or commit (default main)"},
-                      {"token", ValueKind::Text, "TOKEN", "for private repositories"},
-                      {"cache-dir", ValueKind::Text, "DIR", "the Hub's cache, instead of the usual folder"},
-                      {"local-files-only", ValueKind::None, "", "never ask the network; this version never does"},
-                      {"subfolder", ValueKind::Text, "DIR", "folder inside the model's folder"},
-                      {"variant", ValueKind::Text, "NAME", "weights called model.NAME.safetensors"}}};
+  return {
+      .title = "Where the model is looked up",
+      .options = {{"revision", ValueKind::Text, "NAME", "branch, tag or commit (default main)"},
+                  {"token", ValueKind::Text, "TOKEN", "nothing is downloaded in this version: it has no effect"},
+                  {"cache-dir", ValueKind::Text, "DIR", "the Hub's cache, instead of the usual folder"},
+                  {"local-files-only", ValueKind::None, "", "always true in this version: the network is never asked"},
+                  {"subfolder", ValueKind::Text, "DIR", "folder inside the model's folder"},
+                  {"variant", ValueKind::Text, "NAME", "weights called model.NAME.safetensors"}}};
 }
 
 OptionGroup loading_options() {
@@ -136,11 +141,15 @@ OptionGroup generation_options() {
     group.options.push_back({.name = replace_all(field.name, "_", "-"),
                              .kind = kind,
                              .placeholder = std::string(placeholder),
-                             .help = std::string(help_of(field.name))});
+                             .help = help_of(field.name)});
   }
   group.options.push_back(
       {"seed", ValueKind::Integer, "N", "of the sampling: the same seed draws the same tokens", {}, 0});
   return group;
+}
+
+void warn_of_idle_options(const Arguments& arguments) {
+  if (arguments.has("token")) logging::warning("--token has no effect: nothing is downloaded in this version");
 }
 
 Snapshot snapshot_of(const Arguments& arguments) {

@@ -16,6 +16,9 @@ namespace transformers::cli {
 /// Every field of GenerationConfig, and --seed.
 [[nodiscard]] OptionGroup generation_options();
 
+/// Warns of options that are taken but have no effect in this version.
+void warn_of_idle_options(const Arguments& arguments);
+
 /// The files of the command's MODEL.
 [[nodiscard]] Snapshot snapshot_of(const Arguments& arguments);
 /// What AutoTokenizer is given for the command's MODEL: its folder, or the GGUF file named.

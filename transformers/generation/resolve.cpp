@@ -1,48 +1,22 @@
 // The generation config in force, and what this version does not do.
-#include <algorithm>
-
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/generation/plan.h"
+#include "transformers/generation/unsupported.h"
 
 namespace transformers::detail {
 
 namespace {
 
-// Fields whose behaviour is missing, with the values that ask for nothing. A value that is absent asks for nothing.
-struct Unsupported {
-  std::string_view field = {};
-  std::string_view neutral = {};  // JSON
-};
-constexpr Unsupported kUnsupported[] = {{"num_beams", "1"},
-                                        {"use_mtp", "false"},
-                                        {"cache_config", "{}"},
-                                        {"token_healing", "false"},
-                                        {"guidance_scale", "1.0"},
-                                        {"watermarking_config", ""},
-                                        {"is_assistant", "false"},
-                                        {"prompt_lookup_num_tokens", ""},
-                                        {"assistant_early_exit", ""},
-                                        {"assistant_ensemble_weight", ""},
-                                        {"speculation_type", ""},
-                                        {"compile_config", ""},
-                                        {"continuous_batching_config", ""},
-                                        {"prefill_chunk_size", ""},
-                                        {"low_memory", "false"},
-                                        {"penalty_alpha", "0.0"},
-                                        {"dola_layers", ""},
-                                        {"diversity_penalty", "0.0"},
-                                        {"num_beam_groups", "1"},
-                                        {"constraints", ""},
-                                        {"force_words_ids", ""}};
-
 void refuse_unsupported(const GenerationConfig& config) {
-  for (const auto& row : kUnsupported) {
-    const auto value = config.get(row.field);
-    if (value.is_null() || (!row.neutral.empty() && value == Json::parse(row.neutral))) continue;
+  const auto defaults = GenerationConfig::global_defaults();
+  for (const auto& row : kUnsupportedFields) {
+    const auto value = config.get(row.name);
+    const bool is_neutral = !row.neutral.empty() && value == Json::parse(row.neutral);
+    if (value.is_null() || is_neutral || value == defaults.get(row.name)) continue;
     throw NotImplementedError(
-        str("generate: ", row.field, " is ", quote(value.dump()), ", which this version does not do; leave it unset"));
+        str("generate: ", row.name, " is ", quote(value.dump()), ", which this version does not do; leave it unset"));
   }
   const auto cache = config.cache_implementation.value_or("dynamic");
   if (cache != "dynamic" && cache != "static")
