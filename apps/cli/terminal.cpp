@@ -20,16 +20,6 @@ namespace {
   throw OSError(str("stdout: cannot be written: ", std::strerror(errno)));
 }
 
-void show_progress(const logging::Progress& progress) {
-  constexpr int kCells = 30;
-  if (progress.total <= 0) return;
-  const auto filled = static_cast<int>(kCells * progress.done / progress.total);
-  std::string bar(static_cast<size_t>(filled), '#');
-  bar.resize(kCells, '.');
-  write_error(str("\r\033[K", progress.phase, " [", bar, "] ", progress.done, "/", progress.total, " ", progress.unit));
-  if (progress.done >= progress.total) write_error("\r\033[K");
-}
-
 }  // namespace
 
 void write_out(std::string_view text) {
@@ -62,10 +52,7 @@ bool read_line(std::string& line) {
 }
 
 void set_up_log(const Arguments& arguments) {
-  if (arguments.has("quiet"))
-    logging::set_verbosity(logging::Level::Error);
-  else if (stderr_is_terminal())
-    logging::set_progress_observer(show_progress);
+  if (arguments.has("quiet")) logging::set_verbosity(logging::Level::Error);
 }
 
 }  // namespace transformers::cli

@@ -24,7 +24,7 @@ void write_error(std::string_view text);
 /// The next line of stdin without its `\n`, which alone ends a line; false at the end. Throws OSError.
 [[nodiscard]] bool read_line(std::string& line);
 
-/// Warnings go to stderr unless --quiet; progress bars only when that is a terminal.
+/// Warnings go to stderr unless --quiet.
 void set_up_log(const Arguments& arguments);
 
 }  // namespace transformers::cli

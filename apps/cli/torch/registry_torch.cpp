@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 
 #include "apps/cli/module.h"
+#include "apps/cli/torch/progress_bar.h"
 #include "transformers/base/strings.h"
 
 namespace transformers::cli {
@@ -18,6 +19,7 @@ constexpr TorchCommand kTorchCommands[] = {
 
 extern "C" int transformers_run_command(std::string_view name, const Arguments& arguments) {
   static_assert(std::is_same_v<decltype(transformers_run_command), ModuleEntry>);
+  const ProgressBar bar(arguments);
   try {
     for (const auto& command : kTorchCommands)
       if (command.name == name) return command.run(arguments);
