@@ -62,11 +62,8 @@ std::string platform() {
   return uname(&names) == 0 ? str(names.sysname, " ", names.release, " ", names.machine) : "unknown";
 }
 
-// A secret's first and last letters are enough to tell which one it is.
-std::string shown(std::string_view name, const std::string& value) {
-  if (!name.ends_with("TOKEN")) return value;
-  return value.size() < 12 ? "****" : str(value.substr(0, 3), "****", value.substr(value.size() - 2));
-}
+// Reports are pasted in public: of a secret only that it is there.
+std::string shown(std::string_view name, const std::string& value) { return name.ends_with("TOKEN") ? "set" : value; }
 
 Json variables() {
   Json set = Json::object();
