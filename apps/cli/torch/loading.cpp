@@ -22,6 +22,14 @@ const ModelClass& generating_class(const PretrainedConfig& config) {
   return class_for(config, config.is_encoder_decoder ? Task::Seq2SeqLM : Task::CausalLM);
 }
 
+// Reads the config once, for the choice of the class and for loading.
+std::shared_ptr<PretrainedConfig> read_config(const Arguments& arguments, FromPretrainedOptions& options) {
+  const auto config = AutoConfig::from_pretrained(arguments.positional.front(), options);
+  options.config = config;
+  options.kwargs = Json::object();  // the commands set fields of the config only: it has them now
+  return config;
+}
+
 }  // namespace
 
 FromPretrainedOptions loading_arguments(const Arguments& arguments) {
@@ -39,18 +47,15 @@ FromPretrainedOptions loading_arguments(const Arguments& arguments) {
 }
 
 LoadResult<PreTrainedModel> load_model(const Arguments& arguments, FromPretrainedOptions options) {
-  const auto& name = arguments.positional.front();
-  options.config = AutoConfig::from_pretrained(name, options);  // read once
-  return load_by_class_name(name, arguments.text("class"), options);
+  static_cast<void>(read_config(arguments, options));
+  return load_by_class_name(arguments.positional.front(), arguments.text("class"), options);
 }
 
 std::shared_ptr<PreTrainedModel> load_generator(const Arguments& arguments) {
   auto options = loading_arguments(arguments);
   if (arguments.has("class")) return load_model(arguments, options);
-  const auto& name = arguments.positional.front();
-  const auto config = AutoConfig::from_pretrained(name, options);
-  options.config = config;
-  return load_pretrained(name, generating_class(*config), options);
+  const auto config = read_config(arguments, options);
+  return load_pretrained(arguments.positional.front(), generating_class(*config), options);
 }
 
 std::shared_ptr<PreTrainedTokenizer> load_tokenizer(const Arguments& arguments) {
