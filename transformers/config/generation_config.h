@@ -14,7 +14,7 @@ namespace transformers {
 
 /// How text is generated: public fields with the reference's names, kept in generation_config.json. An absent field
 /// (all of them at first) means "not set": generate fills it from the model's own config, then from
-/// `with_global_defaults`. Keys that no field knows are kept in `extra`. Reference: GenerationConfig.
+/// `global_defaults`. Keys that no field knows are kept in `extra`. Reference: GenerationConfig.
 struct GenerationConfig {
   // Length
   std::optional<int64_t> max_length = {};      // prompt included; with no limit set: 20 new tokens
