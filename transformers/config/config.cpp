@@ -61,7 +61,7 @@ void check_integer(std::string_view name, int64_t value) {
   const bool needs_one = !name.starts_with("type_") &&
                          std::any_of(std::begin(positive), std::end(positive),
                                      [&](std::string_view part) { return name.find(part) != std::string_view::npos; });
-  constexpr int64_t kMost = int64_t{1} << 40;  // keeps every product of two fields inside int64_t's range
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // the product of two fields fits int64_t
   if (value < (needs_one ? 1 : 0) || value > kMost)
     throw ValueError(str("is ", value, ", expected a number from ", needs_one ? 1 : 0, " to ", kMost));
 }
@@ -173,8 +173,8 @@ void PretrainedConfig::read_labels(const Json& json, std::string_view where) {
     if (wanted != num_labels())
       logging::warning(str(where, ": num_labels ", wanted, " does not fit 'id2label' with ", num_labels(),
                            " entries; the entries are used"));
-  } else if (const auto* count = json.find("num_labels"); count && !count->is_null()) {
-    set_num_labels(count->as_int());
+  } else if (json.contains("num_labels")) {
+    set_num_labels(json.get("num_labels", num_labels()));
   }
 }
 
@@ -221,9 +221,13 @@ void PretrainedConfig::update(const Json& source, std::string_view where) {
       throw ValueError(str(where, ": ", quote(key), ": ", error.what()));
     }
   }
-  read_labels(json, where);
   if (dtype && dtype->starts_with("torch.")) dtype = dtype->substr(6);
-  finish(where);
+  try {
+    read_labels(json, where);
+    finish(where);
+  } catch (const TypeError& error) {
+    throw ValueError(str(where, ": ", error.what()));
+  }
 }
 
 void PretrainedConfig::finish(std::string_view) {}

@@ -22,7 +22,7 @@ struct Few {
   size_t count = 0;
 };
 
-/// What happens to a tensor on its way from a file into the model; each has an inverse for saving.
+/// What happens to a tensor on its way from a file into the model.
 enum class Op {
   Rename,       // nothing but the name changes
   PermuteRope,  // rows of a projection from interleaved to half-split rotary order; `heads` rows of heads

@@ -26,20 +26,20 @@ at::Tensor causal_lm_loss(const at::Tensor& logits, const at::Tensor& labels) {
   return cross_entropy(logits.to(at::kFloat), next, kIgnored);
 }
 
-at::Tensor sequence_loss(PretrainedConfig& config, const at::Tensor& logits, const at::Tensor& labels) {
+at::Tensor sequence_loss(const PretrainedConfig& config, const at::Tensor& logits, const at::Tensor& labels) {
   const int64_t count = config.num_labels();
   const bool are_classes = labels.scalar_type() == at::kLong || labels.scalar_type() == at::kInt;
-  if (!config.problem_type)
-    config.problem_type = count == 1    ? "regression"
-                          : are_classes ? "single_label_classification"
-                                        : "multi_label_classification";
-  if (*config.problem_type == "regression")
+  const std::string guess = count == 1    ? "regression"
+                            : are_classes ? "single_label_classification"
+                                          : "multi_label_classification";
+  const auto type = config.problem_type.value_or(guess);
+  if (type == "regression")
     return count == 1 ? at::mse_loss(logits.squeeze(), labels.squeeze().to(logits.scalar_type()))
                       : at::mse_loss(logits, labels.to(logits.scalar_type()));
-  if (*config.problem_type == "single_label_classification") return cross_entropy(logits, labels.to(at::kLong), kIgnored);
-  if (*config.problem_type == "multi_label_classification")
+  if (type == "single_label_classification") return cross_entropy(logits, labels.to(at::kLong), kIgnored);
+  if (type == "multi_label_classification")
     return at::binary_cross_entropy_with_logits(logits, labels.to(logits.scalar_type()));
-  throw ValueError(str("unknown problem_type ", quote(*config.problem_type),
+  throw ValueError(str("unknown problem_type ", quote(type),
                        "; known are regression, single_label_classification, multi_label_classification"));
 }
 

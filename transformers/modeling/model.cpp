@@ -2,7 +2,6 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
-#include <c10/util/Exception.h>
 
 #include <unordered_set>
 
@@ -10,6 +9,7 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/nn/dtypes.h"
+#include "transformers/nn/torch_errors.h"
 
 namespace transformers {
 
@@ -47,6 +47,10 @@ nn::AttentionFunction PreTrainedModel::attend() const {
 
 bool PreTrainedModel::attends_with_sdpa() const { return config->attn_implementation == "sdpa"; }
 
+bool PreTrainedModel::attention_gives_weights() const {
+  return nn::AttentionInterface().gives_weights(config->attn_implementation);
+}
+
 void PreTrainedModel::set_attn_implementation(const std::string& attn_implementation) {
   try {
     (void)nn::AttentionInterface().get_interface(attn_implementation);
@@ -66,13 +70,14 @@ ModelInputs PreTrainedModel::completed(const ModelInputs& inputs) const {
     const auto wanted = config->get("use_cache");
     out.use_cache = wanted.is_bool() && wanted.as_bool();
   }
-  if (*out.output_attentions && attends_with_sdpa())
-    logging::warning_once("sdpa gives no attention weights; set attn_implementation to eager to get them");
+  if (*out.output_attentions && !attention_gives_weights())
+    logging::warning_once(str("the attention implementation ", config->attn_implementation,
+                              " gives no attention weights; set attn_implementation to eager to get them"));
   return out;
 }
 
 ModelOutput PreTrainedModel::forward(const ModelInputs& inputs) {
-  try {
+  return without_torch_errors(config->model_type(), [&] {
     auto complete = completed(inputs);
     if (hooks().empty()) return run(complete);
     nn::Tensors tensors;
@@ -83,16 +88,12 @@ ModelOutput PreTrainedModel::forward(const ModelInputs& inputs) {
     collect_tensors(output, tensors);
     scope.finish(tensors);
     return output;
-  } catch (const c10::Error& error) {
-    throw RuntimeError(str(model_class().name, ": ", error.what_without_backtrace()));
-  }
+  });
 }
 
 const ModelClass& PreTrainedModel::model_class() const {
-  if (!class_) class_ = find_model_class(typeid(*this));
-  if (!class_)
-    throw RuntimeError(str("the class ", typeid(*this).name(), " is not registered; add it to an Architecture's classes"));
-  return *class_;
+  if (const auto* row = find_model_class(typeid(*this))) return *row;
+  throw RuntimeError(str("the class ", typeid(*this).name(), " is not registered; add it to an Architecture's classes"));
 }
 
 const Architecture& PreTrainedModel::architecture() const { return architecture_of(config->model_type()); }
@@ -245,14 +246,18 @@ void convert_tensors(PreTrainedModel& model, const Convert& convert) {
 void PreTrainedModel::to(at::ScalarType wanted) {
   if (!at::isFloatingType(wanted))
     throw ValueError(str(model_class().name, " cannot be cast to ", std::string(c10::toString(wanted)), ": it is not a floating type"));
-  convert_tensors(*this, [&](const at::Tensor& tensor) {
-    return at::isFloatingType(tensor.scalar_type()) ? tensor.detach().to(wanted) : tensor;
+  without_torch_errors(model_class().name, [&] {
+    convert_tensors(*this, [&](const at::Tensor& tensor) {
+      return at::isFloatingType(tensor.scalar_type()) ? tensor.detach().to(wanted) : tensor;
+    });
   });
   config->dtype = std::string(info(to_data_type(wanted)).name);
 }
 
 void PreTrainedModel::to(at::Device wanted) {
-  convert_tensors(*this, [&](const at::Tensor& tensor) { return tensor.detach().to(wanted); });
+  without_torch_errors(model_class().name, [&] {
+    convert_tensors(*this, [&](const at::Tensor& tensor) { return tensor.detach().to(wanted); });
+  });
 }
 
 void visit_modules(torch::nn::Module& root, const std::function<void(const std::string&, torch::nn::Module&)>& visit) {

@@ -18,7 +18,6 @@ namespace transformers {
 /// Names → tensors, in module order.
 using StateDict = OrderedMap<std::string, at::Tensor>;
 
-struct FromPretrainedOptions;
 struct SavePretrainedOptions;
 struct GenerateOptions;
 struct GenerateResult;
@@ -59,7 +58,7 @@ class PreTrainedModel : public nn::Module {
   /// Initialises every parameter that is not on meta by the rules of `_init_weights`; then ties.
   void init_weights();
   /// The rules for one module: Linear and convolutions N(0, std), bias 0; Embedding N(0, std), padding row 0; norms 1
-  /// and 0. std: initializer_range, else 0.02.
+  /// and 0. std: initializer_range, else init_std, else initializer_factor, else 0.02.
   virtual void _init_weights(torch::nn::Module& module);
 
   /// Parameters and persistent buffers under their names, tied ones under each of their names.
@@ -96,10 +95,11 @@ class PreTrainedModel : public nn::Module {
   /// The attention function in force.
   [[nodiscard]] nn::AttentionFunction attend() const;
   [[nodiscard]] bool attends_with_sdpa() const;
+  /// True when the attention function in force returns weights.
+  [[nodiscard]] bool attention_gives_weights() const;
 
  private:
   [[nodiscard]] ModelInputs completed(const ModelInputs& inputs) const;
-  mutable const ModelClass* class_ = nullptr;
 };
 
 /// Walks a module tree: calls `visit(name of the module, module)` in registration order, parents first.

@@ -79,6 +79,14 @@ std::vector<std::string> AttentionInterface::valid_keys() const {
   return names;
 }
 
+bool AttentionInterface::gives_weights(const std::string& key) const {
+  auto& r = registry();
+  const std::lock_guard lock(r.mutex);
+  for (const auto& entry : r.entries)
+    if (entry.name == key) return entry.gives_weights;
+  return false;
+}
+
 AttentionFunction AttentionInterface::get_interface(const std::string& key) const {
   {
     auto& r = registry();

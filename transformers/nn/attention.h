@@ -38,6 +38,8 @@ struct AttentionInterface {
   /// Adds or replaces a name for all models. `gives_weights`: the function returns attention weights.
   static void register_(const std::string& key, AttentionFunction function, bool gives_weights = false);
   [[nodiscard]] std::vector<std::string> valid_keys() const;
+  /// False for an unknown one too.
+  [[nodiscard]] bool gives_weights(const std::string& key) const;
   /// Throws KeyError naming the known ones.
   [[nodiscard]] AttentionFunction get_interface(const std::string& key) const;
 };

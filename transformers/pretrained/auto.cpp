@@ -5,6 +5,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/nn/dtypes.h"
+#include "transformers/nn/torch_errors.h"
 #include "transformers/pretrained/source.h"
 
 namespace transformers {
@@ -28,13 +29,6 @@ const ModelClass& row_called(const PretrainedConfig& config, const std::string& 
   throw ValueError(str("the architecture ", config.model_type(), " has no class ", quote(name), "; it has ", join(names, ", ")));
 }
 
-std::shared_ptr<PretrainedConfig> config_of(const std::string& name, const FromPretrainedOptions& options) {
-  if (options.config && std::holds_alternative<std::shared_ptr<PretrainedConfig>>(*options.config))
-    return std::get<std::shared_ptr<PretrainedConfig>>(*options.config);
-  if (options.config) return AutoConfig::from_pretrained(std::get<std::filesystem::path>(*options.config).string(), options);
-  return AutoConfig::from_pretrained(name, options);
-}
-
 }  // namespace
 
 const ModelClass& class_for(const PretrainedConfig& config, Task task) {
@@ -54,10 +48,12 @@ const ModelClass& class_for(const PretrainedConfig& config, Task task) {
   throw ValueError(str("the architecture ", config.model_type(), " has no class for this task; it has ", join(names, ", ")));
 }
 
-std::shared_ptr<PretrainedConfig> AutoConfig::from_pretrained(const std::string& name, const FromPretrainedOptions& options) {
+std::shared_ptr<PretrainedConfig> AutoConfig::from_pretrained(const std::string& name, const FromPretrainedOptions& given) {
+  auto options = modern_options(given);
   auto source = find_source(name, options);
-  auto config = make_config_object(read_config(source, options), name, options);
-  config->name_or_path = name;
+  auto config = choose_config(source, options);
+  if (options.kwargs.size() > 0)
+    throw TypeError(str(config->model_type(), " configs have no field ", quote(options.kwargs.as_object().front().first)));
   return config;
 }
 
@@ -67,17 +63,31 @@ std::shared_ptr<PretrainedConfig> AutoConfig::for_model(std::string_view model_t
   return config;
 }
 
+namespace {
+
+// from_pretrained with the class chosen by the config, so that files are read once.
+template <class ChooseRow>
+LoadResult<PreTrainedModel> load_chosen(const std::string& name, const FromPretrainedOptions& given,
+                                        const ChooseRow& choose_row) {
+  auto options = modern_options(given);
+  auto source = find_source(name, options);
+  const auto config = choose_config(source, options);
+  return load_from(source, config, choose_row(*config), options);
+}
+
+}  // namespace
+
 LoadResult<PreTrainedModel> load_by_class_name(const std::string& name_or_path, const std::string& name,
                                                const FromPretrainedOptions& options) {
-  const auto config = config_of(name_or_path, options);
-  if (!name.empty()) return load_pretrained(name_or_path, row_called(*config, name), options);
-  if (config->architectures.empty()) return load_pretrained(name_or_path, class_for(*config, Task::Base), options);
-  return load_pretrained(name_or_path, row_called(*config, config->architectures.front()), options);
+  return load_chosen(name_or_path, options, [&](const PretrainedConfig& config) -> const ModelClass& {
+    if (!name.empty()) return row_called(config, name);
+    return config.architectures.empty() ? class_for(config, Task::Base) : row_called(config, config.architectures.front());
+  });
 }
 
 template <Task kTask>
 LoadResult<PreTrainedModel> AutoModelOf<kTask>::from_pretrained(const std::string& name, const FromPretrainedOptions& options) {
-  return load_pretrained(name, class_for(*config_of(name, options), kTask), options);
+  return load_chosen(name, options, [](const PretrainedConfig& config) -> const ModelClass& { return class_for(config, kTask); });
 }
 
 template <Task kTask>
@@ -86,7 +96,8 @@ std::shared_ptr<PreTrainedModel> AutoModelOf<kTask>::from_config(const std::shar
   if (!config) throw TypeError("from_config needs a config, none was given");
   const auto name = dtype ? *dtype : config->dtype.value_or("float32");
   const nn::ParameterScope scope({.dtype = floating_type(name, "dtype")});
-  return class_for(*config, kTask).make(config, Json::object());
+  const auto& row = class_for(*config, kTask);
+  return without_torch_errors(row.name, [&] { return row.make(config, Json::object()); });
 }
 
 template struct AutoModelOf<Task::Base>;

@@ -3,9 +3,10 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <atomic>
+#include <functional>
 #include <thread>
 #include <unordered_map>
 
@@ -17,6 +18,7 @@
 #include "transformers/mapping/load_plan.h"
 #include "transformers/mapping/key_match.h"
 #include "transformers/nn/dtypes.h"
+#include "transformers/nn/torch_errors.h"
 #include "transformers/placement/materialize.h"
 #include "transformers/pretrained/report.h"
 #include "transformers/pretrained/source.h"
@@ -69,10 +71,13 @@ Filled read_tensors(const LoadPlan& plan, const CheckpointReader& reader, const 
                     at::ScalarType dtype) {
   std::vector<at::Tensor> tensors(plan.tensors.size());
   const auto& architecture = model.architecture();
+  const auto total = static_cast<int64_t>(tensors.size());
+  std::atomic<size_t> done{0};
   const auto read = [&](size_t i) {
     const auto& planned = plan.tensors[i];
     const auto type = keeps_float32(architecture, planned.name, dtype) ? at::kFloat : dtype;
     tensors[i] = materialize(reader, *planned.entry, planned.op, head_count(*model.config, planned.heads), type);
+    logging::report_progress({"Loading weights", static_cast<int64_t>(++done), total, "tensors"});
   };
   // Views of the mapping cost nothing; threads pay only where tensors are expanded or cast.
   const bool all_views = std::all_of(plan.tensors.begin(), plan.tensors.end(), [&](const PlannedTensor& planned) {
@@ -104,7 +109,6 @@ void fill_ties(PreTrainedModel& model, Filled& filled, std::set<std::string>& mi
 
 void assign_all(PreTrainedModel& model, const Filled& filled) {
   const at::NoGradGuard no_grad;
-  std::unordered_map<const void*, at::Tensor> seen;  // a tied tensor is one parameter
   for (const auto& [name, tensor] : filled) {
     auto value = tensor;
     if (at::isFloatingType(value.scalar_type())) value.set_requires_grad(true);
@@ -181,6 +185,20 @@ void check_complete(PreTrainedModel& model) {
     if (tensor.is_meta()) throw RuntimeError(str("after loading, ", quote(name), " has no values"));
 }
 
+// A file of a few bytes must not make us initialise a model of gigabytes: such a pair does not belong together.
+void refuse_empty_shell(const PreTrainedModel& model, const Filled& filled, const CheckpointReader& reader,
+                        const std::string& where) {
+  int64_t missing_bytes = 0, file_bytes = 0;
+  for (const auto& [name, tensor] : model.state_dict())
+    if (!filled.contains(name)) missing_bytes += static_cast<int64_t>(tensor.nbytes());
+  for (const auto& entry : reader.entries()) file_bytes += static_cast<int64_t>(entry.size_bytes);
+  constexpr int64_t kAlwaysAllowed = int64_t{256} << 20;
+  if (missing_bytes > std::max(kAlwaysAllowed, 4 * file_bytes))
+    throw RuntimeError(str(where, ": the config describes weights of ", human_bytes(missing_bytes),
+                           " that the checkpoint, which has ", human_bytes(file_bytes),
+                           ", does not hold; config and weights do not belong together"));
+}
+
 LoadingInfo fill(PreTrainedModel& model, const CheckpointReader& reader, const FromPretrainedOptions& options,
                  at::ScalarType dtype, const std::string& where) {
   const auto tensors = describe(model.state_dict());
@@ -192,9 +210,9 @@ LoadingInfo fill(PreTrainedModel& model, const CheckpointReader& reader, const F
   for (const auto& m : plan.mismatched) info.mismatched_keys.emplace(m.name, m.checkpoint_shape, m.model_shape);
   auto filled = read_tensors(plan, reader, model, dtype);
   fill_ties(model, filled, info.missing_keys);
-  for (const auto& row : {model.model_class().ignore_missing})
-    for (const auto pattern : row)
-      std::erase_if(info.missing_keys, [&](const std::string& key) { return key_matches(pattern, key); });
+  for (const auto pattern : model.model_class().ignore_missing)
+    std::erase_if(info.missing_keys, [&](const std::string& key) { return key_matches(pattern, key); });
+  refuse_empty_shell(model, filled, reader, where);
   report_loading(info, model, where, options.ignore_mismatched_sizes);
   assign_all(model, filled);
   initialise_missing(model);
@@ -211,39 +229,37 @@ std::shared_ptr<GenerationConfig> generation_config_of(const Source& source, con
 
 }  // namespace
 
-LoadResult<PreTrainedModel> load_pretrained(const std::optional<std::string>& name, const ModelClass& row,
-                                            const FromPretrainedOptions& options) {
-  if (!name) throw NotImplementedError("loading from a state_dict in memory is not part of this version; give a folder or file");
-  if (options.state_dict) throw ValueError("give a name or a state_dict, not both: 'state_dict' would be ignored");
-  auto source = find_source(*name, options);
-  std::shared_ptr<PretrainedConfig> config;
-  if (options.config && std::holds_alternative<std::shared_ptr<PretrainedConfig>>(*options.config)) {
-    config = std::get<std::shared_ptr<PretrainedConfig>>(*options.config)->clone();
-  } else if (options.config) {
-    auto other = find_source(std::get<std::filesystem::path>(*options.config).string(), options);
-    config = make_config_object(read_config(other, options), other.snapshot.source, options);
-  } else {
-    config = make_config_object(read_config(source, options), *name, options);
-  }
-  config->name_or_path = *name;
-  if (options.attn_implementation) config->attn_implementation = *options.attn_implementation;
+void throw_not_registered(const std::type_info& type) {
+  throw TypeError(str("the class ", type.name(), " is not registered; name a class of models/ or add it to an Architecture"));
+}
+
+LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<PretrainedConfig>& config,
+                                      const ModelClass& row, const FromPretrainedOptions& options) {
+  const auto& name = source.snapshot.source;
   if (config->output_attentions && options.attn_implementation.value_or("eager") != "eager")
-    throw ValueError(str("output_attentions needs attn_implementation eager, ", quote(*options.attn_implementation), " was asked for"));
+    throw ValueError(str("output_attentions needs attn_implementation eager, ", quote(*options.attn_implementation),
+                         " was asked for"));
   open_weights(source, options);
   const auto dtype = choose_dtype(options, *config, source.reader.get());
   config->dtype = std::string(info(to_data_type(dtype)).name);
-  try {
-    auto model = build_on_meta(row, config, constructor_arguments(*config, options), dtype);
-    auto loading_info = fill(*model, *source.reader, options, dtype, *name);
+  return without_torch_errors(name, [&] {
+    auto model = build_on_meta(row, config, options.kwargs, dtype);
+    auto loading_info = fill(*model, *source.reader, options, dtype, name);
     check_complete(*model);
     if (model->can_generate()) model->generation_config = generation_config_of(source, *config);
     model->eval();
     LoadResult<PreTrainedModel> result{.model = std::move(model)};
     if (options.output_loading_info) result.loading_info = std::move(loading_info);
     return result;
-  } catch (const c10::Error& error) {
-    throw RuntimeError(str(*name, ": ", error.what_without_backtrace()));
-  }
+  });
+}
+
+LoadResult<PreTrainedModel> load_pretrained(const std::string& name, const ModelClass& row,
+                                            const FromPretrainedOptions& given) {
+  auto options = modern_options(given);
+  auto source = find_source(name, options);
+  const auto config = choose_config(source, options);
+  return load_from(source, config, row, options);
 }
 
 }  // namespace transformers

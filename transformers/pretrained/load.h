@@ -39,11 +39,10 @@ using ConfigArg = std::variant<std::shared_ptr<PretrainedConfig>, std::filesyste
 /// Arguments of from_pretrained; names and defaults are the reference's.
 struct FromPretrainedOptions {
   std::optional<ConfigArg> config = {};                 // instead of the one beside the weights
-  std::optional<StateDict> state_dict = {};             // weights from memory; then no name is given
   std::optional<std::filesystem::path> cache_dir = {};
   bool ignore_mismatched_sizes = false;                 // weights of another shape are initialised anew
   bool output_loading_info = false;
-  bool local_files_only = false;
+  bool local_files_only = false;                        // always so in this version: nothing is downloaded
   std::string revision = "main";
   std::optional<bool> use_safetensors = {};
   std::optional<std::string> attn_implementation = {};  // "eager", "sdpa" or a registered name
@@ -57,14 +56,17 @@ struct FromPretrainedOptions {
 /// weights, mapped where their dtype fits, and the report. The model is in eval mode. Throws OSError for files that are
 /// missing or malformed, ValueError for configs and arguments, RuntimeError for weights of the wrong shape; nothing half
 /// built is left behind.
-[[nodiscard]] LoadResult<PreTrainedModel> load_pretrained(const std::optional<std::string>& name_or_path,
-                                                          const ModelClass& row, const FromPretrainedOptions& options);
+[[nodiscard]] LoadResult<PreTrainedModel> load_pretrained(const std::string& name_or_path, const ModelClass& row,
+                                                          const FromPretrainedOptions& options);
+
+[[noreturn]] void throw_not_registered(const std::type_info& type);
 
 /// The same for a C++ class: `from_pretrained<BertModel>("folder", {.dtype = "auto"})`.
 template <class M>
-[[nodiscard]] LoadResult<M> from_pretrained(const std::optional<std::string>& name_or_path,
-                                            const FromPretrainedOptions& options = {}) {
-  auto loaded = load_pretrained(name_or_path, *find_model_class(typeid(M)), options);
+[[nodiscard]] LoadResult<M> from_pretrained(const std::string& name_or_path, const FromPretrainedOptions& options = {}) {
+  const auto* row = find_model_class(typeid(M));
+  if (!row) throw_not_registered(typeid(M));
+  auto loaded = load_pretrained(name_or_path, *row, options);
   return {std::dynamic_pointer_cast<M>(loaded.model), std::move(loaded.loading_info)};
 }
 

@@ -12,6 +12,7 @@
 #include "transformers/config/generation_config.h"
 #include "transformers/mapping/key_match.h"
 #include "transformers/nn/dtypes.h"
+#include "transformers/nn/torch_errors.h"
 
 namespace transformers {
 
@@ -95,14 +96,17 @@ int64_t total_bytes(const StateDict& state) {
 void PreTrainedModel::save_pretrained(const fs::path& folder) { save_pretrained(folder, SavePretrainedOptions{}); }
 
 void PreTrainedModel::save_pretrained(const fs::path& folder, const SavePretrainedOptions& options) {
-  if (fs::is_regular_file(folder)) return logging::error(str(folder, ": is a file, expected a folder; nothing was saved"));
+  std::error_code ignored;
+  if (fs::is_regular_file(folder, ignored)) return logging::error(str(folder, ": is a file, expected a folder; nothing was saved"));
   if (!options.is_main_process) return;
   const auto name = weights_name(options.variant);
   const auto state = without_ties(*this, options.state_dict ? *options.state_dict : state_dict());
   if (const auto limit = parse_size(options.max_shard_size); total_bytes(state) > limit)
     throw NotImplementedError(str("the weights need ", human_bytes(total_bytes(state)), ", more than max_shard_size ",
                                   human_bytes(limit), "; saving in shards is not part of this version"));
-  const auto entries = entries_of(*this, state, options.save_original_format);
+  const auto entries = without_torch_errors(model_class().name, [&] {
+    return entries_of(*this, state, options.save_original_format);
+  });
   const auto saved = config->clone();
   saved->architectures = {std::string(model_class().name)};
   saved->dtype = std::string(info(to_data_type(dtype())).name);

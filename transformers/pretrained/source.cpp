@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "transformers/base/error.h"
+#include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/mapping/dialects/gguf.h"
 
@@ -43,73 +44,127 @@ std::string with_variant(std::string_view name, const std::optional<std::string>
 
 }  // namespace
 
+// P62: weights that another framework wrote keep other names and layouts.
+static void check_format(const CheckpointReader& reader) {
+  const auto* format = reader.dialect() == "gguf" ? nullptr : reader.metadata().find("format");
+  if (!format || !format->is_string()) return;
+  const auto& value = format->as_string();
+  if (value == "tf" || value == "flax")
+    throw NotImplementedError(str(reader.files().front(), ": holds weights in the layout of ", quote(value),
+                                  ", which this version does not read"));
+  if (value != "pt" && value != "mlx")
+    throw OSError(str(reader.files().front(), ": its metadata has the unknown format ", quote(value),
+                      ", expected 'pt', 'mlx', 'tf' or 'flax'"));
+}
+
 void open_weights(Source& source, const FromPretrainedOptions& options) {
   if (source.reader) return;
   const auto& snapshot = source.snapshot;
   if (options.use_safetensors == false)
     throw NotImplementedError("use_safetensors=false asks for PyTorch pickles, which this version does not read");
   if (!snapshot.weights_file.empty()) {
+    if (options.use_safetensors == true && snapshot.weights_file.extension() == ".gguf")
+      throw OSError(str(snapshot.weights_file, ": is no safetensors file, and use_safetensors=true asks for nothing else"));
     source.reader = open_checkpoint(snapshot.weights_file);
-    return;
+    return check_format(*source.reader);
   }
   std::vector<std::string> tried;
   for (const auto* name : {"model.safetensors", "model.safetensors.index.json"}) {
     tried.push_back(with_variant(name, options.variant));
     if (!snapshot.has(tried.back())) continue;
     source.reader = open_checkpoint(snapshot.file(tried.back()));
-    return;
+    return check_format(*source.reader);
   }
   no_weights(snapshot, tried);
 }
 
-Json read_config(Source& source, const FromPretrainedOptions& options) {
+namespace {
+
+struct ConfigFile {
+  Json json;
+  std::string where;
+};
+
+ConfigFile read_config(Source& source, const FromPretrainedOptions& options) {
   const auto& snapshot = source.snapshot;
   const bool single = !snapshot.weights_file.empty();
   // A GGUF file describes itself; a config.json beside it belongs to other weights.
   if (single && snapshot.weights_file.extension() == ".gguf") {
     open_weights(source, options);
-    return gguf_config(*source.reader, snapshot.weights_file.native());
+    return {gguf_config(*source.reader, snapshot.weights_file.native()), snapshot.weights_file.string()};
   }
   const auto name = snapshot.weights_file.filename().string();
   if (name.ends_with(".json") && !name.ends_with(".index.json"))
-    return Json::parse_file(snapshot.weights_file, kMostConfigBytes);
-  if (!snapshot.has("config.json")) {
-    std::error_code ignored;
-    if (fs::is_empty(snapshot.folder, ignored)) throw OSError(str(snapshot.folder, ": the folder is empty, expected config.json and weights"));
-    if (single) open_weights(source, options);  // a file that is no checkpoint at all says so first
-    throw OSError(str(snapshot.folder, ": has no config.json"));
-  }
-  return Json::parse_file(snapshot.file("config.json"), kMostConfigBytes);
+    return {Json::parse_file(snapshot.weights_file, kMostConfigBytes), snapshot.weights_file.string()};
+  const auto file = snapshot.file("config.json");
+  if (snapshot.has("config.json")) return {Json::parse_file(file, kMostConfigBytes), file.string()};
+  std::error_code ignored;
+  if (fs::is_empty(snapshot.folder, ignored))
+    throw OSError(str(snapshot.folder, ": the folder is empty, expected config.json and weights"));
+  if (single) open_weights(source, options);  // a file that is no checkpoint at all says so first
+  throw OSError(str(snapshot.folder, ": has no config.json"));
 }
 
-static bool is_config_field(const PretrainedConfig& config, std::string_view key) {
-  return key == "num_labels" || config.has_field(key);
+// Erases from `kwargs` what is a field of the config, and sets it there.
+void apply_overrides(PretrainedConfig& config, Json& kwargs) {
+  Json overrides = Json::object(), rest = Json::object();
+  for (const auto& [key, value] : kwargs.as_object())
+    (key == "num_labels" || config.has_field(key) ? overrides : rest)[key] = value;
+  config.update(overrides, "kwargs");
+  kwargs = std::move(rest);
 }
 
-Json constructor_arguments(const PretrainedConfig& config, const FromPretrainedOptions& options) {
-  Json arguments = Json::object();
-  for (const auto& [key, value] : options.kwargs.as_object())
-    if (!is_config_field(config, key)) arguments[key] = value;
-  return arguments;
-}
-
-std::shared_ptr<PretrainedConfig> make_config_object(const Json& json, const std::string& where,
-                                                     const FromPretrainedOptions& options) {
-  if (!json.is_object()) throw OSError(str(where, ": is a JSON ", json.type_name(), ", expected an object"));
-  const auto* type = json.find("model_type");
+std::shared_ptr<PretrainedConfig> make_config_object(const ConfigFile& file) {
+  if (!file.json.is_object()) throw OSError(str(file.where, ": is a JSON ", file.json.type_name(), ", expected an object"));
+  const auto* type = file.json.find("model_type");
   if (!type || !type->is_string())
-    throw ValueError(str(where, ": has no 'model_type', so the architecture is unknown; add it"));
+    throw ValueError(str(file.where, ": has no 'model_type', so the architecture is unknown; add it"));
   std::shared_ptr<PretrainedConfig> config;
   try {
     config = architecture_of(type->as_string()).config();
   } catch (const ValueError& error) {
-    throw ValueError(str(where, ": ", error.what()));
+    throw ValueError(str(file.where, ": ", error.what()));
   }
-  config->update(json, where);
-  Json overrides = Json::object();
-  for (const auto& [key, value] : options.kwargs.as_object())
-    if (is_config_field(*config, key)) overrides[key] = value;
-  config->update(overrides, "kwargs");
+  config->update(file.json, file.where);
+  return config;
+}
+
+}  // namespace
+
+FromPretrainedOptions modern_options(const FromPretrainedOptions& options) {
+  enum class Fate { Dtype, Ignored, Warned, Deprecated };
+  constexpr std::pair<std::string_view, Fate> table[] = {
+      {"dtype", Fate::Dtype},           {"torch_dtype", Fate::Dtype},       {"mirror", Fate::Ignored},
+      {"_fast_init", Fate::Ignored},    {"resume_download", Fate::Ignored}, {"low_cpu_mem_usage", Fate::Ignored},
+      {"trust_remote_code", Fate::Warned}, {"use_auth_token", Fate::Deprecated}};
+  FromPretrainedOptions out = options;
+  for (const auto& [key, fate] : table) {
+    const auto* found = out.kwargs.find(key);
+    if (!found) continue;
+    if (fate == Fate::Dtype && !out.dtype && found->is_string()) out.dtype = found->as_string();
+    if (fate == Fate::Warned) logging::warning(str(quote(key), " has no effect: no code of a repository is ever run"));
+    if (fate == Fate::Deprecated) logging::deprecated(str(quote(key), " is deprecated and has no effect; use 'token'"));
+    out.kwargs.erase(key);
+  }
+  return out;
+}
+
+std::shared_ptr<PretrainedConfig> choose_config(Source& source, FromPretrainedOptions& options) {
+  std::shared_ptr<PretrainedConfig> config;
+  if (options.config && std::holds_alternative<std::shared_ptr<PretrainedConfig>>(*options.config)) {
+    const auto& given = std::get<std::shared_ptr<PretrainedConfig>>(*options.config);
+    if (!given) throw TypeError("from_pretrained was given a config that is null");
+    config = given->clone();
+  } else if (options.config) {
+    auto other = find_source(std::get<std::filesystem::path>(*options.config).string(), options);
+    config = make_config_object(read_config(other, options));
+    apply_overrides(*config, options.kwargs);
+  } else {
+    config = make_config_object(read_config(source, options));
+    apply_overrides(*config, options.kwargs);
+  }
+  config->name_or_path = source.snapshot.source;
+  if (options.attn_implementation) config->attn_implementation = *options.attn_implementation;
   return config;
 }
 

@@ -21,14 +21,15 @@ struct Source {
 /// Opens the weights, in the reference's order of file names. Throws OSError naming the folder and the names tried.
 void open_weights(Source& source, const FromPretrainedOptions& options);
 
-/// The config of the source: config.json, or what a GGUF file's metadata says. Opens the weights for the latter.
-[[nodiscard]] Json read_config(Source& source, const FromPretrainedOptions& options);
+/// `options` with the keyword arguments that have other names now, or no effect, taken out of `kwargs`.
+[[nodiscard]] FromPretrainedOptions modern_options(const FromPretrainedOptions& options);
 
-/// The part of `options.kwargs` that is no config field and so goes to the model's constructor.
-[[nodiscard]] Json constructor_arguments(const PretrainedConfig& config, const FromPretrainedOptions& options);
+/// The config that the source is loaded with: the one of `options`, or the one beside the weights with the overrides of
+/// `options.kwargs`, which are erased there; what is left goes to the model's constructor. Reads a GGUF file's metadata.
+[[nodiscard]] std::shared_ptr<PretrainedConfig> choose_config(Source& source, FromPretrainedOptions& options);
 
-/// The config object for `json`, with the overrides of `options`.
-[[nodiscard]] std::shared_ptr<PretrainedConfig> make_config_object(const Json& json, const std::string& where,
-                                                                   const FromPretrainedOptions& options);
+/// Loads the weights of `source` into a new model of the class `row`; the end of every from_pretrained.
+[[nodiscard]] LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<PretrainedConfig>& config,
+                                                    const ModelClass& row, const FromPretrainedOptions& options);
 
 }  // namespace transformers
