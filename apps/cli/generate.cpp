@@ -22,7 +22,7 @@ std::vector<OptionGroup> options() {
 extern const Command generate_command;
 constinit const Command generate_command{
     .name = "generate",
-    .summary = "continues a text; every generation option",
+    .summary = "continues a text, by greedy search or sampling",
     .usage = "MODEL --prompt TEXT | --input-ids 1,2,3 | --inputs IN.safetensors",
     .details =
         "Prints the prompt and its continuation, in a terminal as it is made; --json prints {\"sequences\", "
