@@ -16,8 +16,8 @@ namespace transformers {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::HasSubstr;
 using testing::FakeReader;
+using ::testing::HasSubstr;
 
 const std::filesystem::path kFolder = std::filesystem::path(TRANSFORMERS_TEST_DATA) / "gguf";
 
@@ -277,9 +277,9 @@ TEST(GgufDialect, NamesTheKnownArchitectures) {
 }
 
 TEST(GgufDialect, NamesAKeyThatIsMissing) {
-  for (const auto* key : {"llama.context_length", "llama.block_count", "llama.embedding_length",
-                          "llama.feed_forward_length", "llama.attention.head_count",
-                          "llama.attention.layer_norm_rms_epsilon"}) {
+  for (const auto* key :
+       {"llama.context_length", "llama.block_count", "llama.embedding_length", "llama.feed_forward_length",
+        "llama.attention.head_count", "llama.attention.layer_norm_rms_epsilon"}) {
     auto reader = decoder("llama");
     ASSERT_TRUE(reader.pairs.erase(key));
     EXPECT_THAT(refusal(reader), HasSubstr(str("has no metadata key '", key, "'")));
@@ -287,8 +287,18 @@ TEST(GgufDialect, NamesAKeyThatIsMissing) {
 }
 
 TEST(GgufDialect, RefusesHostileSizes) {
-  const Json bad[] = {0, -1, int64_t{1} << 40, std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min(),
-                      std::numeric_limits<uint64_t>::max(), 2.0, true, "2", Json::Array{2}, Json::list(), Json()};
+  const Json bad[] = {0,
+                      -1,
+                      int64_t{1} << 40,
+                      std::numeric_limits<int64_t>::max(),
+                      std::numeric_limits<int64_t>::min(),
+                      std::numeric_limits<uint64_t>::max(),
+                      2.0,
+                      true,
+                      "2",
+                      Json::Array{2},
+                      Json::list(),
+                      Json()};
   for (const auto* key : {"llama.context_length", "llama.block_count", "llama.embedding_length",
                           "llama.feed_forward_length", "llama.attention.head_count", "llama.attention.head_count_kv",
                           "llama.attention.key_length", "llama.rope.dimension_count", "llama.vocab_size"})
@@ -300,8 +310,13 @@ TEST(GgufDialect, RefusesHostileSizes) {
 }
 
 TEST(GgufDialect, RefusesHostileNumbersAndTokens) {
-  const Json numbers[] = {0, -1.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN(),
-                          "1", true, Json::Array{1.0}};
+  const Json numbers[] = {0,
+                          -1.0,
+                          std::numeric_limits<double>::infinity(),
+                          std::numeric_limits<double>::quiet_NaN(),
+                          "1",
+                          true,
+                          Json::Array{1.0}};
   for (const auto* key : {"llama.attention.layer_norm_rms_epsilon", "llama.rope.freq_base"})
     for (const auto& value : numbers) {
       auto reader = decoder("llama");

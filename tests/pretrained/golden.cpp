@@ -39,9 +39,9 @@ std::string difference(const at::Tensor& found, const at::Tensor& expected, doub
   if (expected.numel() == 0) return {};
   const auto a = found.to(at::kDouble).flatten(), b = expected.to(at::kDouble).flatten();
   auto error = (a - b).abs();
-  error = error.masked_fill(b.isnan(), 0.0);                  // not compared
-  error = error.masked_fill(error.isnan(), 1e30);             // a NaN of ours
-  error = error.masked_fill(a.eq(b), 0.0);                    // equal infinities
+  error = error.masked_fill(b.isnan(), 0.0);       // not compared
+  error = error.masked_fill(error.isnan(), 1e30);  // a NaN of ours
+  error = error.masked_fill(a.eq(b), 0.0);         // equal infinities
   const double worst = error.max().item<double>();
   if (worst <= tolerance) return {};
   const auto at = error.gt(tolerance).to(at::kInt).argmax().item<int64_t>();

@@ -32,12 +32,18 @@ const Folder& folder(const std::string& name) {
 }
 
 void set_option(ModelInputs& inputs, const std::string& name, const Json& value) {
-  if (name == "output_hidden_states") inputs.output_hidden_states = value.as_bool();
-  else if (name == "output_attentions") inputs.output_attentions = value.as_bool();
-  else if (name == "use_cache") inputs.use_cache = value.as_bool();
-  else if (name == "interpolate_pos_encoding") inputs.interpolate_pos_encoding = value.as_bool();
-  else if (name == "logits_to_keep") inputs.logits_to_keep = value.as_int();
-  else FAIL() << "unknown option " << name;
+  if (name == "output_hidden_states")
+    inputs.output_hidden_states = value.as_bool();
+  else if (name == "output_attentions")
+    inputs.output_attentions = value.as_bool();
+  else if (name == "use_cache")
+    inputs.use_cache = value.as_bool();
+  else if (name == "interpolate_pos_encoding")
+    inputs.interpolate_pos_encoding = value.as_bool();
+  else if (name == "logits_to_keep")
+    inputs.logits_to_keep = value.as_int();
+  else
+    FAIL() << "unknown option " << name;
 }
 
 ModelInputs step_inputs(const Folder& f, const std::string& prefix, const Json& step, const ModelOutput& before,
@@ -62,7 +68,8 @@ std::shared_ptr<PreTrainedModel> load(const Folder& f, const Json& test, const s
   FromPretrainedOptions options{.attn_implementation = attention, .dtype = test.get("dtype", "float32")};
   if (const auto* config = test.find("config")) options.config = f.path / config->as_string();
   if (const auto* construct = test.find("construct")) options.kwargs = *construct;
-  return load_by_class_name((f.path / test.at("model").as_string()).string(), test.at("class").as_string(), options).model;
+  return load_by_class_name((f.path / test.at("model").as_string()).string(), test.at("class").as_string(), options)
+      .model;
 }
 
 // Runs one case under one attention implementation; the differences found.

@@ -42,7 +42,8 @@ class Structure : public ::testing::TestWithParam<std::string> {
   Json names = Json::parse_file(folder / "names.json");
 };
 
-std::shared_ptr<PreTrainedModel> on_meta(const std::filesystem::path& folder, const std::string& name, const Json& row) {
+std::shared_ptr<PreTrainedModel> on_meta(const std::filesystem::path& folder, const std::string& name,
+                                         const Json& row) {
   const auto* construct = row.find("construct");
   const auto config = AutoConfig::from_pretrained((folder / row.at("config").as_string()).string());
   const nn::ParameterScope scope({.device = at::kMeta});
@@ -106,7 +107,8 @@ TEST_P(Structure, SavingAndLoadingIsTheIdentity) {
     EXPECT_EQ(read_text(first.path / "model.safetensors"), read_text(second.path / "model.safetensors"));
     EXPECT_EQ(read_text(first.path / "config.json"), read_text(second.path / "config.json"));
     // The file that the reference wrote holds the same keys.
-    const auto theirs = open_checkpoint(entry.path() / "model.safetensors"), ours = open_checkpoint(first.path / "model.safetensors");
+    const auto theirs = open_checkpoint(entry.path() / "model.safetensors"),
+               ours = open_checkpoint(first.path / "model.safetensors");
     std::set<std::string> their_keys, our_keys;
     for (const auto& tensor : theirs->entries()) their_keys.insert(tensor.name);
     for (const auto& tensor : ours->entries()) our_keys.insert(tensor.name);
@@ -145,7 +147,8 @@ TEST_P(Structure, LoadingReportsEqualTheReference) {
       if (const auto* extra = test.find(key))
         for (const auto& [name, value] : extra->as_object()) options.kwargs[name] = value;
     const auto load = [&] {
-      return load_by_class_name((folder / test.at("model").as_string()).string(), test.at("class").as_string(), options);
+      return load_by_class_name((folder / test.at("model").as_string()).string(), test.at("class").as_string(),
+                                options);
     };
     if (!test.get("error", "").empty()) {
       EXPECT_THROW(static_cast<void>(load()), Error);
@@ -180,11 +183,13 @@ TEST(Auto, ChoosesTheClassesOfTheReference) {
     for (const auto& [type, name] : types.as_object()) {
       const auto task = tasks.find(auto_class);
       if (task == tasks.end()) continue;
-      EXPECT_EQ(class_for(*AutoConfig::for_model(type), task->second).name, name.as_string()) << auto_class << " of " << type;
+      EXPECT_EQ(class_for(*AutoConfig::for_model(type), task->second).name, name.as_string())
+          << auto_class << " of " << type;
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Goldens, Structure, ::testing::ValuesIn(with_names()), [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(Goldens, Structure, ::testing::ValuesIn(with_names()),
+                         [](const auto& test) { return test.param; });
 
 }  // namespace
 }  // namespace transformers::testing

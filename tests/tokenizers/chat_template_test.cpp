@@ -73,8 +73,8 @@ TEST(ChatTemplate, RendersEverySnippetAsTheReferenceOrThrowsWhereItRaises) {
   for (const auto& snippet : snippets) {
     std::string error;
     const auto& source = snippet.as_array()[0].as_string();
-    EXPECT_EQ(render(source, goldens().at("variables"), &error).dump(), snippet.as_array()[1].dump())
-        << source << "\n" << error;
+    EXPECT_EQ(render(source, goldens().at("variables"), &error).dump(), snippet.as_array()[1].dump()) << source << "\n"
+                                                                                                      << error;
   }
 }
 
@@ -88,8 +88,8 @@ TEST(ChatTemplate, RendersTheCasesOfAFileAsTheReference) {
     const Json entry = Json::parse(line);
     std::string error;
     const auto& source = entry.at("template").as_string();
-    EXPECT_EQ(render(source, goldens().at("variables"), &error).dump(), entry.at("expected").dump())
-        << source << "\n" << error;
+    EXPECT_EQ(render(source, goldens().at("variables"), &error).dump(), entry.at("expected").dump()) << source << "\n"
+                                                                                                     << error;
   }
   EXPECT_GT(cases, 0);
 }
@@ -130,9 +130,9 @@ TEST(ChatTemplate, NamesLineAndExpectation) {
 }
 
 TEST(ChatTemplate, RefusesIntegersBeyond64Bits) {
-  for (const auto* source : {"{{ 9223372036854775808 }}", "{{ 9223372036854775807 + 1 }}", "{{ 2 ** 64 }}",
-                             "{{ -9223372036854775807 - 2 }}", "{{ (-9223372036854775807 - 1) // -1 }}",
-                             "{{ '9223372036854775808'|int }}", "{{ 1e300|int }}"})
+  for (const auto* source :
+       {"{{ 9223372036854775808 }}", "{{ 9223372036854775807 + 1 }}", "{{ 2 ** 64 }}", "{{ -9223372036854775807 - 2 }}",
+        "{{ (-9223372036854775807 - 1) // -1 }}", "{{ '9223372036854775808'|int }}", "{{ 1e300|int }}"})
     EXPECT_NE(message_of(source).find("64 bits"), std::string::npos) << source;
 }
 

@@ -125,7 +125,8 @@ void AtomicFile::commit() {
     throw OSError(str(target_, ": cannot be replaced: ", std::strerror(errno)));
   temporary_.clear();
   // The rename itself is durable only when the folder is synced too; a folder that cannot be opened is no failure.
-  const Descriptor folder(::open(target_.has_parent_path() ? target_.parent_path().c_str() : ".", O_RDONLY | O_CLOEXEC));
+  const Descriptor folder(
+      ::open(target_.has_parent_path() ? target_.parent_path().c_str() : ".", O_RDONLY | O_CLOEXEC));
   if (folder.value >= 0) ::fsync(folder.value);
 }
 

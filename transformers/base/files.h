@@ -10,7 +10,8 @@
 
 namespace transformers {
 
-/// A file mapped privately: writing to the mapping never reaches the file. Shared by everything that views it. Throws FileNotFoundError, OSError.
+/// A file mapped privately: writing to the mapping never reaches the file. Shared by everything that views it. Throws
+/// FileNotFoundError, OSError.
 class MappedFile {
  public:
   [[nodiscard]] static std::shared_ptr<const MappedFile> open(const std::filesystem::path& file);

@@ -85,9 +85,9 @@ class Json {
   }
 
   struct DumpOptions {
-    int indent = -1;            // below 0: one line
-    bool sort_keys = false;     // by code point, as Python does
-    bool ensure_ascii = false;  // non-ASCII as \uXXXX
+    int indent = -1;              // below 0: one line
+    bool sort_keys = false;       // by code point, as Python does
+    bool ensure_ascii = false;    // non-ASCII as \uXXXX
     bool python_spacing = false;  // ", " and ": " also on one line
   };
   /// Numbers print as Python's json does (`1e-05`, `1.0`); infinities and NaN as `Infinity`, `-Infinity`, `NaN`.

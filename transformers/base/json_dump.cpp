@@ -13,22 +13,32 @@ class Dumper {
   explicit Dumper(const Json::DumpOptions& options) : options_(options) {}
 
   void value(const Json& json, int depth) {
-    if (json.is_null()) out_ += "null";
-    else if (json.is_bool()) out_ += json.as_bool() ? "true" : "false";
-    else if (json.is_int()) out_ += std::to_string(json.as_int());
-    else if (json.is_double()) number(json.as_double());
-    else if (json.is_string()) text(json.as_string());
-    else if (json.is_array()) array(json.as_array(), depth);
-    else object(json.as_object(), depth);
+    if (json.is_null())
+      out_ += "null";
+    else if (json.is_bool())
+      out_ += json.as_bool() ? "true" : "false";
+    else if (json.is_int())
+      out_ += std::to_string(json.as_int());
+    else if (json.is_double())
+      number(json.as_double());
+    else if (json.is_string())
+      text(json.as_string());
+    else if (json.is_array())
+      array(json.as_array(), depth);
+    else
+      object(json.as_object(), depth);
   }
 
   std::string take() { return std::move(out_); }
 
  private:
   void number(double value) {
-    if (std::isnan(value)) out_ += "NaN";
-    else if (std::isinf(value)) out_ += value < 0 ? "-Infinity" : "Infinity";
-    else out_ += float_repr(value);
+    if (std::isnan(value))
+      out_ += "NaN";
+    else if (std::isinf(value))
+      out_ += value < 0 ? "-Infinity" : "Infinity";
+    else
+      out_ += float_repr(value);
   }
 
   void unit(uint32_t code) {
@@ -63,9 +73,12 @@ class Dumper {
         case '\b': out_ += "\\b"; break;
         case '\f': out_ += "\\f"; break;
         default:
-          if (byte < 0x20) unit(byte);
-          else if (byte >= 0x80 && escape_high) escaped(text, i);
-          else out_ += c;
+          if (byte < 0x20)
+            unit(byte);
+          else if (byte >= 0x80 && escape_high)
+            escaped(text, i);
+          else
+            out_ += c;
       }
     }
     out_ += '"';

@@ -12,9 +12,9 @@ namespace transformers::logging {
 namespace {
 
 Level initial_level() {
-  constexpr std::pair<std::string_view, Level> names[] = {
-      {"detail", Level::Debug},    {"debug", Level::Debug}, {"info", Level::Info},
-      {"warning", Level::Warning}, {"error", Level::Error}, {"critical", Level::Error}};
+  constexpr std::pair<std::string_view, Level> names[] = {{"detail", Level::Debug}, {"debug", Level::Debug},
+                                                          {"info", Level::Info},    {"warning", Level::Warning},
+                                                          {"error", Level::Error},  {"critical", Level::Error}};
   const auto wanted = to_lower_ascii(environment("TRANSFORMERS_VERBOSITY"));
   for (const auto& [name, level] : names)
     if (name == wanted) return level;

@@ -36,7 +36,8 @@ static int64_t parse_text(const std::string& text) {
 int64_t parse_size(const ByteSize& size) {
   if (const auto* text = std::get_if<std::string>(&size)) return parse_text(*text);
   const int64_t bytes = std::get<int64_t>(size);
-  if (bytes <= 0) throw ValueError(str("the size ", bytes, " is not positive; give a number of bytes or text such as '5GB'"));
+  if (bytes <= 0)
+    throw ValueError(str("the size ", bytes, " is not positive; give a number of bytes or text such as '5GB'"));
   return bytes;
 }
 

@@ -226,7 +226,8 @@ std::vector<std::string> fold_names(std::span<const std::string> names) {
       continue;
     }
     const auto text = ranges(numbers);
-    out.push_back(replace_all(pattern, "{}", text.find_first_not_of("0123456789") == std::string::npos ? text : "{" + text + "}"));
+    out.push_back(replace_all(pattern, "{}",
+                              text.find_first_not_of("0123456789") == std::string::npos ? text : "{" + text + "}"));
   }
   return out;
 }

@@ -56,7 +56,7 @@ Json encode_special(const Json& json) {
 
 void check_integer(std::string_view name, int64_t value) {
   if (name.ends_with("token_id")) return;
-  constexpr std::string_view positive[] = {"head", "hidden_size", "d_model", "d_kv",       "n_embd", "vocab_size",
+  constexpr std::string_view positive[] = {"head", "hidden_size", "d_model",      "d_kv",  "n_embd",    "vocab_size",
                                            "dim",  "n_positions", "num_channels", "_num_", "patch_size"};
   const bool needs_one = !name.starts_with("type_") &&
                          std::any_of(std::begin(positive), std::end(positive),
@@ -193,10 +193,19 @@ bool PretrainedConfig::read_common(const std::string& key, const Json& value) {
       return true;
     }
   // Private keys of a file are data that nobody asked for (CVE-2026-4372); the rest is made anew on save.
-  constexpr std::string_view ignored[] = {"model_type", "transformers_version", "id2label", "label2id", "num_labels", "torch_dtype",
-                                          "_name_or_path", "_commit_hash", "attn_implementation",
-                                          "_attn_implementation", "_attn_implementation_internal",
-                                          "_experts_implementation_internal", "attn_implementation_internal"};
+  constexpr std::string_view ignored[] = {"model_type",
+                                          "transformers_version",
+                                          "id2label",
+                                          "label2id",
+                                          "num_labels",
+                                          "torch_dtype",
+                                          "_name_or_path",
+                                          "_commit_hash",
+                                          "attn_implementation",
+                                          "_attn_implementation",
+                                          "_attn_implementation_internal",
+                                          "_experts_implementation_internal",
+                                          "attn_implementation_internal"};
   return std::find(std::begin(ignored), std::end(ignored), key) != std::end(ignored);
 }
 
@@ -288,7 +297,8 @@ Json PretrainedConfig::to_diff_dict() const {
   const auto own = const_cast<PretrainedConfig*>(this)->fields();
   // A class that lists a common field among its own has another default for it and always writes it.
   const auto drop_if = [&](std::string_view key, bool drop) {
-    const bool is_own = std::any_of(own.begin(), own.end(), [&](const ConfigField& field) { return field.name == key; });
+    const bool is_own =
+        std::any_of(own.begin(), own.end(), [&](const ConfigField& field) { return field.name == key; });
     if (drop && !is_own) out.erase(key);
   };
   drop_if("architectures", architectures.empty());
@@ -310,7 +320,8 @@ Json PretrainedConfig::to_diff_dict() const {
 
 std::string PretrainedConfig::to_json_string(bool use_diff) const {
   return encode_special(use_diff ? to_diff_dict() : to_dict())
-             .dump({.indent = 2, .sort_keys = true, .ensure_ascii = true}) + "\n";
+             .dump({.indent = 2, .sort_keys = true, .ensure_ascii = true}) +
+         "\n";
 }
 
 void PretrainedConfig::save_pretrained(const std::filesystem::path& folder) const {

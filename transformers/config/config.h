@@ -72,7 +72,8 @@ class PretrainedConfig {
   /// True when `name` is a field or an alias of one.
   [[nodiscard]] bool has_field(std::string_view name) const;
 
-  /// Every field (`to_dict`), or what config.json holds: the class's own fields and those that differ from the defaults.
+  /// Every field (`to_dict`), or what config.json holds: the class's own fields and those that differ from the
+  /// defaults.
   [[nodiscard]] Json to_dict() const;
   [[nodiscard]] Json to_diff_dict() const;
   /// Sorted keys, indent 2, final newline; infinities and NaN as {"__float__": "Infinity"}.
@@ -93,8 +94,8 @@ using PreTrainedConfig = PretrainedConfig;
 /// The ids in a JSON integer or list of integers; empty for null. Used for eos_token_id.
 [[nodiscard]] std::vector<int64_t> token_ids(const Json& json, std::string_view name);
 
-/// Rope settings of a config as `rope_parameters`, from the new key or from `rope_theta` and `rope_scaling` (old); moves
-/// what belongs there out of `extra`. `max_positions` is the default of original_max_position_embeddings.
+/// Rope settings of a config as `rope_parameters`, from the new key or from `rope_theta` and `rope_scaling` (old);
+/// moves what belongs there out of `extra`. `max_positions` is the default of original_max_position_embeddings.
 void standardize_rope(PretrainedConfig& config, Json& rope_parameters, double default_theta, int64_t max_positions,
                       std::string_view where);
 

@@ -2,9 +2,12 @@
 
 // A macro that walks its arguments; recursion by deferred expansion, up to 64 of them (C++20 __VA_OPT__).
 #define TRANSFORMERS_PARENS ()
-#define TRANSFORMERS_EXPAND(...) TRANSFORMERS_EXPAND3(TRANSFORMERS_EXPAND3(TRANSFORMERS_EXPAND3(TRANSFORMERS_EXPAND3(__VA_ARGS__))))
-#define TRANSFORMERS_EXPAND3(...) TRANSFORMERS_EXPAND2(TRANSFORMERS_EXPAND2(TRANSFORMERS_EXPAND2(TRANSFORMERS_EXPAND2(__VA_ARGS__))))
-#define TRANSFORMERS_EXPAND2(...) TRANSFORMERS_EXPAND1(TRANSFORMERS_EXPAND1(TRANSFORMERS_EXPAND1(TRANSFORMERS_EXPAND1(__VA_ARGS__))))
+#define TRANSFORMERS_EXPAND(...) \
+  TRANSFORMERS_EXPAND3(TRANSFORMERS_EXPAND3(TRANSFORMERS_EXPAND3(TRANSFORMERS_EXPAND3(__VA_ARGS__))))
+#define TRANSFORMERS_EXPAND3(...) \
+  TRANSFORMERS_EXPAND2(TRANSFORMERS_EXPAND2(TRANSFORMERS_EXPAND2(TRANSFORMERS_EXPAND2(__VA_ARGS__))))
+#define TRANSFORMERS_EXPAND2(...) \
+  TRANSFORMERS_EXPAND1(TRANSFORMERS_EXPAND1(TRANSFORMERS_EXPAND1(TRANSFORMERS_EXPAND1(__VA_ARGS__))))
 #define TRANSFORMERS_EXPAND1(...) __VA_ARGS__
 #define TRANSFORMERS_FIELDS(...) __VA_OPT__(TRANSFORMERS_EXPAND(TRANSFORMERS_FIELD(__VA_ARGS__)))
 #define TRANSFORMERS_FIELD(field, ...) \
@@ -12,11 +15,11 @@
 #define TRANSFORMERS_FIELD_AGAIN() TRANSFORMERS_FIELD
 
 /// Inside a config struct: its model_type, then its fields; defines model_type(), clone() and fields().
-#define TRANSFORMERS_CONFIG(Class, type, ...)                                                                     \
-  [[nodiscard]] std::string_view model_type() const override { return type; }                                     \
-  [[nodiscard]] std::shared_ptr<::transformers::PretrainedConfig> clone() const override {                        \
-    return std::make_shared<Class>(*this);                                                                        \
-  }                                                                                                               \
-  [[nodiscard]] std::vector<::transformers::ConfigField> fields() override {                                      \
-    return {TRANSFORMERS_FIELDS(__VA_ARGS__)};                                                                    \
+#define TRANSFORMERS_CONFIG(Class, type, ...)                                              \
+  [[nodiscard]] std::string_view model_type() const override { return type; }              \
+  [[nodiscard]] std::shared_ptr<::transformers::PretrainedConfig> clone() const override { \
+    return std::make_shared<Class>(*this);                                                 \
+  }                                                                                        \
+  [[nodiscard]] std::vector<::transformers::ConfigField> fields() override {               \
+    return {TRANSFORMERS_FIELDS(__VA_ARGS__)};                                             \
   }

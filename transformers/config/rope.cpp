@@ -25,12 +25,13 @@ static void validate(const Json& rope, std::string_view where) {
                       {"longrope", {}, {"short_factor", "long_factor"}},
                       {"llama3", {"factor", "low_freq_factor", "high_freq_factor"}, {}}};
   // Whatever a type reads if it is there must be a positive number too.
-  for (const auto key : {"factor", "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "rope_theta",
-                         "low_freq_factor", "high_freq_factor", "original_max_position_embeddings",
-                         "partial_rotary_factor"})
-    if (const auto* value = rope.find(key); value && !value->is_null() && (!value->is_number() || !(value->as_double() > 0)))
-      throw ValueError(str(where, ": 'rope_parameters' has ", value->dump(), " for ", quote(key),
-                           ", expected a positive number"));
+  for (const auto key :
+       {"factor", "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "rope_theta",
+        "low_freq_factor", "high_freq_factor", "original_max_position_embeddings", "partial_rotary_factor"})
+    if (const auto* value = rope.find(key);
+        value && !value->is_null() && (!value->is_number() || !(value->as_double() > 0)))
+      throw ValueError(
+          str(where, ": 'rope_parameters' has ", value->dump(), " for ", quote(key), ", expected a positive number"));
   const auto type = rope.get("rope_type", "default");
   const auto* row = std::find_if(std::begin(rows), std::end(rows), [&](const Row& r) { return r.type == type; });
   if (row == std::end(rows))

@@ -85,7 +85,8 @@ Snapshot resolve_snapshot(const std::string& name, const SnapshotOptions& option
     return {.source = name, .folder = folder, .weights_file = path};
   }
   if (!is_repo_id(name)) throw FileNotFoundError(str(name, ": no such file or folder, and no Hub id (org/name)"));
-  if (const auto folder = cached_snapshot(name, options); !folder.empty()) return of_folder(name, folder, options.subfolder);
+  if (const auto folder = cached_snapshot(name, options); !folder.empty())
+    return of_folder(name, folder, options.subfolder);
   throw LocalEntryNotFoundError(
       str(name, ": no such folder, and the Hub cache ", options.cache_dir.value_or(hub_cache_folder()),
           " does not hold it at revision ", quote(options.revision),

@@ -16,9 +16,10 @@ struct SnapshotOptions {
 
 /// The local files of one model: a folder, or a single weights file.
 struct Snapshot {
-  std::string source = {};                    // as the user named it
-  std::filesystem::path folder = {};          // holds config.json and its neighbours
-  std::filesystem::path weights_file = {};    // set when one file was named, or when the folder's only weights are one .gguf
+  std::string source = {};            // as the user named it
+  std::filesystem::path folder = {};  // holds config.json and its neighbours
+  std::filesystem::path weights_file =
+      {};  // set when one file was named, or when the folder's only weights are one .gguf
   [[nodiscard]] bool has(std::string_view file) const;
   [[nodiscard]] std::filesystem::path file(std::string_view name) const { return folder / name; }
 };

@@ -51,8 +51,12 @@ static std::optional<std::string> rewrite(std::string_view from, std::string_vie
 
 bool key_matches(std::string_view pattern, std::string_view key) { return match(pattern, key, nullptr); }
 
-std::optional<std::string> apply_rule(const KeyRule& rule, std::string_view key) { return rewrite(rule.from, rule.to, key); }
+std::optional<std::string> apply_rule(const KeyRule& rule, std::string_view key) {
+  return rewrite(rule.from, rule.to, key);
+}
 
-std::optional<std::string> invert_rule(const KeyRule& rule, std::string_view key) { return rewrite(rule.to, rule.from, key); }
+std::optional<std::string> invert_rule(const KeyRule& rule, std::string_view key) {
+  return rewrite(rule.to, rule.from, key);
+}
 
 }  // namespace transformers

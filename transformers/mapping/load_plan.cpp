@@ -11,8 +11,8 @@ namespace transformers {
 namespace {
 
 // Names that weights had before 2020; the reference renames them too.
-constexpr std::pair<std::string_view, std::string_view> kOldSuffixes[] = {
-    {"LayerNorm.gamma", "LayerNorm.weight"}, {"LayerNorm.beta", "LayerNorm.bias"}};
+constexpr std::pair<std::string_view, std::string_view> kOldSuffixes[] = {{"LayerNorm.gamma", "LayerNorm.weight"},
+                                                                          {"LayerNorm.beta", "LayerNorm.bias"}};
 
 std::string modern(const std::string& key) {
   for (const auto& [old_suffix, suffix] : kOldSuffixes)
@@ -45,7 +45,8 @@ class Matcher {
     for (const auto& rules : request_.rules)
       for (const auto& rule : rules) {
         auto renamed = apply_rule(rule, key);
-        if (!renamed && key.starts_with(prefix_)) renamed = apply_rule(rule, std::string_view(key).substr(prefix_.size()));
+        if (!renamed && key.starts_with(prefix_))
+          renamed = apply_rule(rule, std::string_view(key).substr(prefix_.size()));
         if (!renamed) continue;
         if (auto name = with_prefix(*renamed)) return Target{*name, rule.op, rule.heads};
       }
@@ -91,13 +92,14 @@ LoadPlan plan_load(const LoadRequest& request) {
   for (const auto& entry : request.entries) {
     const auto target = matcher.target(entry.name);
     if (!target) {
-      if (!is_ignored(request, entry.name) && !matcher.is_own_buffer(entry.name)) plan.unexpected.push_back(modern(entry.name));
+      if (!is_ignored(request, entry.name) && !matcher.is_own_buffer(entry.name))
+        plan.unexpected.push_back(modern(entry.name));
       continue;
     }
     const auto [it, fresh] = taken.emplace(target->name, entry.name);
     if (!fresh)
-      throw ValueError(str("the keys ", quote(it->second), " and ", quote(entry.name), " of the checkpoint both stand for ",
-                           quote(target->name), "; remove one of them"));
+      throw ValueError(str("the keys ", quote(it->second), " and ", quote(entry.name),
+                           " of the checkpoint both stand for ", quote(target->name), "; remove one of them"));
     const auto shape = shape_after(target->op, entry.shape);
     const auto& wanted = matcher.find(target->name)->shape;
     if (shape == wanted)

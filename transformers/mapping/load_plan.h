@@ -33,9 +33,9 @@ struct Mismatch {
 
 /// What loading will do, and every key that found no partner.
 struct LoadPlan {
-  std::vector<PlannedTensor> tensors = {};     // natural order of names
-  std::vector<std::string> missing = {};       // in the model, not in the file; ties are not considered here
-  std::vector<std::string> unexpected = {};    // in the file, not in the model
+  std::vector<PlannedTensor> tensors = {};   // natural order of names
+  std::vector<std::string> missing = {};     // in the model, not in the file; ties are not considered here
+  std::vector<std::string> unexpected = {};  // in the file, not in the model
   std::vector<Mismatch> mismatched = {};
 };
 
@@ -43,13 +43,14 @@ struct LoadRequest {
   std::span<const ModelTensor> model = {};
   std::span<const CheckpointEntry> entries = {};
   std::string_view base_model_prefix = {};
-  std::vector<std::span<const KeyRule>> rules = {};     // tried in this order
+  std::vector<std::span<const KeyRule>> rules = {};      // tried in this order
   std::vector<std::string_view> ignore_unexpected = {};  // key patterns
-  std::set<std::string> own_buffers = {};  // buffers that the model computes itself; old files hold them
+  std::set<std::string> own_buffers = {};                // buffers that the model computes itself; old files hold them
 };
 
-/// Pairs the keys of a checkpoint with the tensors of a model. A key is tried as it is, with the base model's prefix added
-/// or removed, under old names (gamma, beta), and through the rules. Two keys for one tensor: ValueError naming them.
+/// Pairs the keys of a checkpoint with the tensors of a model. A key is tried as it is, with the base model's prefix
+/// added or removed, under old names (gamma, beta), and through the rules. Two keys for one tensor: ValueError naming
+/// them.
 [[nodiscard]] LoadPlan plan_load(const LoadRequest& request);
 
 /// The shape of an entry after `op`.

@@ -15,8 +15,20 @@ class PreTrainedModel;
 
 /// What a head is for; one Auto class each.
 enum class Task {
-  Base, PreTraining, CausalLM, MaskedLM, Seq2SeqLM, SequenceClassification, TokenClassification, QuestionAnswering,
-  MultipleChoice, NextSentencePrediction, ImageClassification, MaskedImageModeling, TextEncoding, None,
+  Base,
+  PreTraining,
+  CausalLM,
+  MaskedLM,
+  Seq2SeqLM,
+  SequenceClassification,
+  TokenClassification,
+  QuestionAnswering,
+  MultipleChoice,
+  NextSentencePrediction,
+  ImageClassification,
+  MaskedImageModeling,
+  TextEncoding,
+  None,
 };
 
 /// One class of an architecture.
@@ -26,9 +38,9 @@ struct ModelClass {
   // `arguments`: what the constructor takes beside the config (add_pooling_layer); unknown ones: TypeError.
   std::shared_ptr<PreTrainedModel> (*make)(const std::shared_ptr<PretrainedConfig>&, const Json& arguments) = nullptr;
   const std::type_info* type = nullptr;
-  Few<TiedWeight> tied = {};               // applied while config.tie_word_embeddings holds
+  Few<TiedWeight> tied = {};  // applied while config.tie_word_embeddings holds
   bool can_generate = false;
-  std::string_view base_model_prefix = {};  // empty: the architecture's
+  std::string_view base_model_prefix = {};       // empty: the architecture's
   Few<std::string_view> ignore_missing = {};     // key patterns (see KeyRule) that may be absent from a file
   Few<std::string_view> ignore_unexpected = {};  // key patterns of a file that are dropped without a word
 };
@@ -65,11 +77,11 @@ std::shared_ptr<PretrainedConfig> make_config() {
 [[noreturn]] void throw_wrong_config(const std::type_info& model_class, const PretrainedConfig* config,
                                      std::string_view expected);
 
-/// A row of `Architecture::classes`; the constructor takes `const std::shared_ptr<C>&`. A class with further arguments has
-/// `static std::shared_ptr<M> make(const std::shared_ptr<C>&, Json& arguments)`, which erases those that it knows.
+/// A row of `Architecture::classes`; the constructor takes `const std::shared_ptr<C>&`. A class with further arguments
+/// has `static std::shared_ptr<M> make(const std::shared_ptr<C>&, Json& arguments)`, which erases those that it knows.
 template <class M, class C>
-constexpr ModelClass model_class(std::string_view name, Task task, Few<TiedWeight> tied = {},
-                                 bool can_generate = false, std::string_view base_model_prefix = {}) {
+constexpr ModelClass model_class(std::string_view name, Task task, Few<TiedWeight> tied = {}, bool can_generate = false,
+                                 std::string_view base_model_prefix = {}) {
   return {.name = name,
           .task = task,
           .make = [](const std::shared_ptr<PretrainedConfig>& config,

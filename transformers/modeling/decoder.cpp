@@ -74,8 +74,8 @@ ModelOutput DecoderModel::run(const ModelInputs& in) {
   if (!cache && *in.use_cache) cache = make_cache();
   const int64_t past = cache ? cache->length() : 0;
   const auto long_on_device = at::TensorOptions().dtype(at::kLong).device(x.device());
-  const auto positions = in.position_ids.defined() ? in.position_ids
-                                                   : at::arange(past, past + x.size(1), long_on_device).unsqueeze(0);
+  const auto positions =
+      in.position_ids.defined() ? in.position_ids : at::arange(past, past + x.size(1), long_on_device).unsqueeze(0);
   const auto masks = layer_masks(x, in, cache.get());
   ModelOutput output;
   nn::LayerContext context{.attend = attend(), .cache = cache.get()};
@@ -100,7 +100,8 @@ ModelOutput DecoderModel::run(const ModelInputs& in) {
 std::vector<std::string> default_layer_types(int64_t layers, std::optional<int64_t> window, int64_t first) {
   if (layers > 100'000) throw ValueError(str("num_hidden_layers is ", layers, ", expected at most 100000"));
   std::vector<std::string> types;
-  for (int64_t i = 0; i < layers; ++i) types.emplace_back(window && i >= first ? "sliding_attention" : "full_attention");
+  for (int64_t i = 0; i < layers; ++i)
+    types.emplace_back(window && i >= first ? "sliding_attention" : "full_attention");
   return types;
 }
 

@@ -131,7 +131,8 @@ class DecoderForQuestionAnswering : public PreTrainedModel {
 inline constexpr Few<TiedWeight> kDecoderTies = {{"lm_head.weight", "model.embed_tokens.weight"}};
 
 /// "sliding_attention" from layer `first` on when there is a window, else "full_attention".
-[[nodiscard]] std::vector<std::string> default_layer_types(int64_t layers, std::optional<int64_t> window, int64_t first);
+[[nodiscard]] std::vector<std::string> default_layer_types(int64_t layers, std::optional<int64_t> window,
+                                                           int64_t first);
 /// The window of each layer from its type; empty when none slides. Throws ValueError for a wrong number of types, an
 /// unknown one, or one that slides without a window.
 [[nodiscard]] std::vector<std::optional<int64_t>> layer_windows(const std::vector<std::string>& types,

@@ -12,8 +12,8 @@ namespace transformers {
 ForCausalLM::ForCausalLM(std::shared_ptr<PretrainedConfig> c, std::shared_ptr<DecoderModel> base)
     : PreTrainedModel(std::move(c)),
       model(register_module("model", base)),
-      lm_head(child<nn::Linear>("lm_head",
-                                {.in = base->options().hidden, .out = base->options().vocab, .bias = false})) {}
+      lm_head(
+          child<nn::Linear>("lm_head", {.in = base->options().hidden, .out = base->options().vocab, .bias = false})) {}
 
 ModelOutput ForCausalLM::run(const ModelInputs& in) {
   auto output = model(in);
@@ -74,7 +74,8 @@ at::Tensor last_token_logits(const PretrainedConfig& config, const at::Tensor& l
   const int64_t batch = logits.size(0);
   const auto padding = config.get("pad_token_id");
   if (!padding.is_int() && batch != 1)
-    throw ValueError(str("a batch of ", batch, " cannot be classified: the config has no pad_token_id to tell where a "
+    throw ValueError(str("a batch of ", batch,
+                         " cannot be classified: the config has no pad_token_id to tell where a "
                          "sequence ends; set it"));
   if (!padding.is_int() || !in.input_ids.defined()) {
     if (padding.is_int())
@@ -87,7 +88,8 @@ at::Tensor last_token_logits(const PretrainedConfig& config, const at::Tensor& l
 }
 
 ModelOutput span_output(const at::Tensor& logits, const ModelInputs& in) {
-  ModelOutput output{.start_logits = logits.select(-1, 0).contiguous(), .end_logits = logits.select(-1, 1).contiguous()};
+  ModelOutput output{.start_logits = logits.select(-1, 0).contiguous(),
+                     .end_logits = logits.select(-1, 1).contiguous()};
   if (in.start_positions.defined() && in.end_positions.defined())
     output.loss = span_loss(output.start_logits, output.end_logits, in.start_positions, in.end_positions);
   return output;

@@ -46,11 +46,12 @@ EncoderForMultipleChoice::EncoderForMultipleChoice(std::shared_ptr<PretrainedCon
 ModelOutput EncoderForMultipleChoice::run(const ModelInputs& in) {
   const auto& given = in.input_ids.defined() ? in.input_ids : in.inputs_embeds;
   if (!given.defined() || given.dim() != (in.input_ids.defined() ? 3 : 4))
-    throw ValueError("multiple choice needs input_ids of shape (batch, choices, tokens), or inputs_embeds of shape "
-                     "(batch, choices, tokens, hidden)");
+    throw ValueError(
+        "multiple choice needs input_ids of shape (batch, choices, tokens), or inputs_embeds of shape "
+        "(batch, choices, tokens, hidden)");
   auto flat = in;
-  for (auto* tensor : {&flat.input_ids, &flat.attention_mask, &flat.token_type_ids, &flat.position_ids,
-                       &flat.inputs_embeds})
+  for (auto* tensor :
+       {&flat.input_ids, &flat.attention_mask, &flat.token_type_ids, &flat.position_ids, &flat.inputs_embeds})
     if (tensor->defined()) *tensor = tensor->flatten(0, 1);
   ModelOutput output;
   output.logits = classify(encode(flat, output).pooler_output).view({-1, given.size(1)});

@@ -55,8 +55,10 @@ void initialise(PreTrainedModel& rules, torch::nn::Module& module, bool nested_t
                 void (PreTrainedModel::*init)(torch::nn::Module&)) {
   for (const auto& child : module.children()) {
     auto* nested = dynamic_cast<PreTrainedModel*>(child.get());
-    if (!nested) initialise(rules, *child, nested_too, init);
-    else if (nested_too) initialise(*nested, *child, true, init);
+    if (!nested)
+      initialise(rules, *child, nested_too, init);
+    else if (nested_too)
+      initialise(*nested, *child, true, init);
   }
   (rules.*init)(module);
 }

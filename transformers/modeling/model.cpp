@@ -15,7 +15,8 @@ namespace transformers {
 
 PreTrainedModel::PreTrainedModel(std::shared_ptr<PretrainedConfig> c) : config(std::move(c)) {
   if (!config)
-    throw TypeError("a model needs a PretrainedConfig, none was given; use from_pretrained to load a model with its own");
+    throw TypeError(
+        "a model needs a PretrainedConfig, none was given; use from_pretrained to load a model with its own");
   name_or_path = config->name_or_path;
   if (config->attn_implementation.empty()) config->attn_implementation = config->output_attentions ? "eager" : "sdpa";
   (void)attend();
@@ -27,8 +28,8 @@ static std::string_view class_name(const std::type_info& type) {
 }
 
 void throw_wrong_config(const std::type_info& model_class, const PretrainedConfig* config, std::string_view expected) {
-  throw TypeError(str("the class ", class_name(model_class), " needs a PretrainedConfig of model_type ", quote(expected), ", found ",
-                      config ? quote(config->model_type()) : std::string("none"),
+  throw TypeError(str("the class ", class_name(model_class), " needs a PretrainedConfig of model_type ",
+                      quote(expected), ", found ", config ? quote(config->model_type()) : std::string("none"),
                       "; use from_pretrained to load a model with its own config"));
 }
 
@@ -93,7 +94,8 @@ ModelOutput PreTrainedModel::forward(const ModelInputs& inputs) {
 
 const ModelClass& PreTrainedModel::model_class() const {
   if (const auto* row = find_model_class(typeid(*this))) return *row;
-  throw RuntimeError(str("the class ", typeid(*this).name(), " is not registered; add it to an Architecture's classes"));
+  throw RuntimeError(
+      str("the class ", typeid(*this).name(), " is not registered; add it to an Architecture's classes"));
 }
 
 const Architecture& PreTrainedModel::architecture() const { return architecture_of(config->model_type()); }
@@ -111,7 +113,8 @@ PreTrainedModel& PreTrainedModel::base_model() {
 }
 
 std::shared_ptr<torch::nn::Module> PreTrainedModel::get_input_embeddings() {
-  for (const auto* path : {"embed_tokens", "embeddings.word_embeddings", "shared", "wte", "embeddings.patch_embeddings"})
+  for (const auto* path :
+       {"embed_tokens", "embeddings.word_embeddings", "shared", "wte", "embeddings.patch_embeddings"})
     if (auto found = find_module(*this, path)) return found;
   if (auto& base = base_model(); &base != this) return base.get_input_embeddings();
   throw NotImplementedError(str(model_class().name, " has no input embeddings under a known name"));
@@ -149,7 +152,9 @@ OrderedMap<std::string, std::string> PreTrainedModel::all_tied_weights_keys() co
     const auto* row = find_model_class(typeid(model));
     if (!row) return;
     for (const auto& tied : row->tied) {
-      const auto full = [&](std::string_view name) { return prefix.empty() ? std::string(name) : str(prefix, ".", name); };
+      const auto full = [&](std::string_view name) {
+        return prefix.empty() ? std::string(name) : str(prefix, ".", name);
+      };
       out.set(full(tied.name), full(tied.source));
     }
   };
@@ -168,8 +173,9 @@ void PreTrainedModel::tie_weights() {
   for (const auto& [target, source] : all_tied_weights_keys()) {
     const auto& from = state.at(source);
     if (from.sizes() != state.at(target).sizes())
-      throw ValueError(transformers::str("cannot tie ", quote(target), " of shape ", state.at(target).sizes(), " to ", quote(source),
-                           " of shape ", from.sizes(), "; set tie_word_embeddings to false in the config"));
+      throw ValueError(transformers::str("cannot tie ", quote(target), " of shape ", state.at(target).sizes(), " to ",
+                                         quote(source), " of shape ", from.sizes(),
+                                         "; set tie_word_embeddings to false in the config"));
     assign_tensor(*this, target, from);
   }
 }
@@ -245,7 +251,8 @@ void convert_tensors(PreTrainedModel& model, const Convert& convert) {
 
 void PreTrainedModel::to(at::ScalarType wanted) {
   if (!at::isFloatingType(wanted))
-    throw ValueError(str(model_class().name, " cannot be cast to ", std::string(c10::toString(wanted)), ": it is not a floating type"));
+    throw ValueError(str(model_class().name, " cannot be cast to ", std::string(c10::toString(wanted)),
+                         ": it is not a floating type"));
   without_torch_errors(model_class().name, [&] {
     convert_tensors(*this, [&](const at::Tensor& tensor) {
       return at::isFloatingType(tensor.scalar_type()) ? tensor.detach().to(wanted) : tensor;
@@ -264,7 +271,8 @@ void visit_modules(torch::nn::Module& root, const std::function<void(const std::
   const std::function<void(const std::string&, torch::nn::Module&)> walk = [&](const std::string& name,
                                                                                torch::nn::Module& module) {
     visit(name, module);
-    for (const auto& item : module.named_children()) walk(name.empty() ? item.key() : name + "." + item.key(), *item.value());
+    for (const auto& item : module.named_children())
+      walk(name.empty() ? item.key() : name + "." + item.key(), *item.value());
   };
   walk("", root);
 }

@@ -19,25 +19,25 @@ namespace transformers {
 /// Everything a forward may be given; an undefined tensor or absent value means "not given". Names and meanings are the
 /// reference's. Ids are int64; masks are ones and zeros.
 struct ModelInputs {
-  at::Tensor input_ids = {};             // (batch, tokens); multiple choice: (batch, choices, tokens)
-  at::Tensor attention_mask = {};        // (batch, past + tokens)
-  at::Tensor token_type_ids = {};        // (batch, tokens)
-  at::Tensor position_ids = {};          // (batch, tokens)
-  at::Tensor inputs_embeds = {};         // (batch, tokens, hidden), in place of input_ids
-  at::Tensor labels = {};                // -100 is ignored where the loss is over tokens
-  at::Tensor next_sentence_label = {};   // (batch)
-  at::Tensor start_positions = {};       // (batch)
-  at::Tensor end_positions = {};         // (batch)
-  at::Tensor mc_token_ids = {};          // (batch, choices)
-  at::Tensor mc_labels = {};             // (batch)
-  at::Tensor decoder_input_ids = {};     // (batch, target)
+  at::Tensor input_ids = {};            // (batch, tokens); multiple choice: (batch, choices, tokens)
+  at::Tensor attention_mask = {};       // (batch, past + tokens)
+  at::Tensor token_type_ids = {};       // (batch, tokens)
+  at::Tensor position_ids = {};         // (batch, tokens)
+  at::Tensor inputs_embeds = {};        // (batch, tokens, hidden), in place of input_ids
+  at::Tensor labels = {};               // -100 is ignored where the loss is over tokens
+  at::Tensor next_sentence_label = {};  // (batch)
+  at::Tensor start_positions = {};      // (batch)
+  at::Tensor end_positions = {};        // (batch)
+  at::Tensor mc_token_ids = {};         // (batch, choices)
+  at::Tensor mc_labels = {};            // (batch)
+  at::Tensor decoder_input_ids = {};    // (batch, target)
   at::Tensor decoder_attention_mask = {};
   at::Tensor decoder_inputs_embeds = {};
   at::Tensor encoder_hidden_states = {};  // (batch, source, hidden)
   at::Tensor encoder_attention_mask = {};
-  at::Tensor encoder_outputs = {};       // the encoder's last hidden state, computed before
-  at::Tensor pixel_values = {};          // (batch, channels, height, width)
-  at::Tensor bool_masked_pos = {};       // (batch, patches)
+  at::Tensor encoder_outputs = {};  // the encoder's last hidden state, computed before
+  at::Tensor pixel_values = {};     // (batch, channels, height, width)
+  at::Tensor bool_masked_pos = {};  // (batch, patches)
 
   std::shared_ptr<nn::Cache> past_key_values = {};
   std::optional<bool> use_cache = {};             // absent: config

@@ -18,16 +18,16 @@ class BertEmbeddings final : public nn::Module {
   explicit BertEmbeddings(const BertConfig& c)
       : word_embeddings(child<nn::Embedding>(
             "word_embeddings", {.count = c.vocab_size, .size = c.hidden_size, .padding = c.pad_token_id})),
-        position_embeddings(child<nn::Embedding>("position_embeddings",
-                                                 {.count = c.max_position_embeddings, .size = c.hidden_size})),
+        position_embeddings(
+            child<nn::Embedding>("position_embeddings", {.count = c.max_position_embeddings, .size = c.hidden_size})),
         token_type_embeddings(
             child<nn::Embedding>("token_type_embeddings", {.count = c.type_vocab_size, .size = c.hidden_size})),
         LayerNorm(child<nn::LayerNorm>("LayerNorm", {.size = c.hidden_size, .eps = c.layer_norm_eps})),
         dropout(child<nn::Dropout>("dropout", {.p = c.hidden_dropout_prob})) {
     constexpr int64_t kMostPositions = 100'000'000;  // the buffers are real even on meta
     if (c.max_position_embeddings > kMostPositions)
-      throw ValueError(str("max_position_embeddings is ", c.max_position_embeddings, ", expected at most ",
-                           kMostPositions));
+      throw ValueError(
+          str("max_position_embeddings is ", c.max_position_embeddings, ", expected at most ", kMostPositions));
     const auto positions = at::arange(c.max_position_embeddings, at::kLong).unsqueeze(0);
     buffer("position_ids", &position_ids, positions, false);
     buffer("token_type_ids", &token_type_ids, at::zeros_like(positions), false);
@@ -108,8 +108,9 @@ class BertLayer final : public nn::Module {
     auto attended = attention(x, context);
     if (context.encoder_hidden_states.defined()) {
       if (!crossattention)
-        throw ValueError("encoder_hidden_states are given to a model without cross-attention; set add_cross_attention "
-                         "in its config");
+        throw ValueError(
+            "encoder_hidden_states are given to a model without cross-attention; set add_cross_attention "
+            "in its config");
       attended = crossattention(attended, context);
     }
     return nn::in_chunks(attended, chunk_size_, [&](const at::Tensor& y) { return output(intermediate(y), y); });
@@ -136,10 +137,9 @@ class BertEncoder final : public nn::Module {
 class BertLMPredictionHead final : public nn::Module {
  public:
   explicit BertLMPredictionHead(const BertConfig& c)
-      : transform(child<nn::DenseActivation>("transform", {.in = c.hidden_size,
-                                                           .out = c.hidden_size,
-                                                           .activation = c.hidden_act,
-                                                           .norm_eps = c.layer_norm_eps})),
+      : transform(child<nn::DenseActivation>(
+            "transform",
+            {.in = c.hidden_size, .out = c.hidden_size, .activation = c.hidden_act, .norm_eps = c.layer_norm_eps})),
         decoder(child<nn::Linear>("decoder", {.in = c.hidden_size, .out = c.vocab_size})) {
     parameter("bias", &bias, {c.vocab_size});
   }
@@ -156,9 +156,8 @@ constexpr Few<TiedWeight> kBertTies = {{"cls.predictions.decoder.weight", "bert.
                                        {"cls.predictions.decoder.bias", "cls.predictions.bias"}};
 
 EncoderWithHead::Options head_options(const BertConfig& c) {
-  return {.body_name = "bert",
-          .hidden = c.hidden_size,
-          .dropout = c.classifier_dropout.value_or(c.hidden_dropout_prob)};
+  return {
+      .body_name = "bert", .hidden = c.hidden_size, .dropout = c.classifier_dropout.value_or(c.hidden_dropout_prob)};
 }
 
 }  // namespace
@@ -168,8 +167,7 @@ class BertHeads final : public nn::Module {
  public:
   BertHeads(const BertConfig& c, bool has_predictions, bool has_seq_relationship) {
     if (has_predictions) predictions = child_of<BertLMPredictionHead>("predictions", c);
-    if (has_seq_relationship)
-      seq_relationship = child<nn::Linear>("seq_relationship", {.in = c.hidden_size, .out = 2});
+    if (has_seq_relationship) seq_relationship = child<nn::Linear>("seq_relationship", {.in = c.hidden_size, .out = 2});
   }
   nn::Ref<BertLMPredictionHead> predictions;
   nn::Ref<nn::Linear> seq_relationship;
@@ -187,8 +185,7 @@ BertModel::BertModel(const std::shared_ptr<BertConfig>& c, bool add_pooling_laye
       embeddings(child_of<BertEmbeddings>("embeddings", *c)),
       layers_(child_of<BertEncoder>("encoder", *c)->layer) {
   if (add_pooling_layer)
-    pooler = child<nn::DenseActivation>("pooler",
-                                        {.in = c->hidden_size, .out = c->hidden_size, .activation = "tanh"});
+    pooler = child<nn::DenseActivation>("pooler", {.in = c->hidden_size, .out = c->hidden_size, .activation = "tanh"});
   post_init();
 }
 

@@ -197,9 +197,8 @@ ModelOutput GPT2Model::run(const ModelInputs& in) {
   }
   const int64_t past = cache ? cache->length() : 0;
   const auto long_on_device = at::TensorOptions().dtype(at::kLong).device(x.device());
-  const auto positions = in.position_ids.defined()
-                             ? gpt2_rows(in.position_ids)
-                             : at::arange(past, past + x.size(1), long_on_device).unsqueeze(0);
+  const auto positions = in.position_ids.defined() ? gpt2_rows(in.position_ids)
+                                                   : at::arange(past, past + x.size(1), long_on_device).unsqueeze(0);
   x = x + wpe(positions);
   if (in.token_type_ids.defined()) x = x + wte(gpt2_rows(in.token_type_ids));
   x = drop(x);

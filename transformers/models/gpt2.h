@@ -35,8 +35,8 @@ struct GPT2Config final : PretrainedConfig {
   bool tie_word_embeddings = true;
   TRANSFORMERS_CONFIG(GPT2Config, "gpt2", vocab_size, n_positions, n_embd, n_layer, n_head, n_inner,
                       activation_function, resid_pdrop, embd_pdrop, attn_pdrop, layer_norm_epsilon, initializer_range,
-                      summary_type, summary_use_proj, summary_activation, summary_proj_to_labels,
-                      summary_first_dropout, scale_attn_weights, use_cache, bos_token_id, eos_token_id, pad_token_id,
+                      summary_type, summary_use_proj, summary_activation, summary_proj_to_labels, summary_first_dropout,
+                      scale_attn_weights, use_cache, bos_token_id, eos_token_id, pad_token_id,
                       scale_attn_by_inverse_layer_idx, reorder_and_upcast_attn, add_cross_attention,
                       tie_word_embeddings)
   [[nodiscard]] std::span<const Alias> attribute_map() const override;

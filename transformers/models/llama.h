@@ -12,7 +12,7 @@ struct LlamaConfig final : PretrainedConfig {
   int64_t num_hidden_layers = 32;
   int64_t num_attention_heads = 32;
   std::optional<int64_t> num_key_value_heads = {};  // absent: num_attention_heads
-  std::optional<int64_t> head_dim = {};  // absent: hidden_size / num_attention_heads
+  std::optional<int64_t> head_dim = {};             // absent: hidden_size / num_attention_heads
   std::string hidden_act = "silu";
   int64_t max_position_embeddings = 2048;
   double initializer_range = 0.02;

@@ -10,31 +10,32 @@ void MistralConfig::finish(std::string_view where) {
 
 static PreNormDecoderOptions mistral_options(MistralConfig& c) {
   c.resolve();
-  return {.model = {.vocab = c.vocab_size,
-                    .hidden = c.hidden_size,
-                    .layers = c.num_hidden_layers,
-                    .norm_eps = c.rms_norm_eps,
-                    .padding = c.pad_token_id,
-                    .rotary = {.head_size = *c.head_dim,
-                               .max_positions = c.max_position_embeddings,
-                               .parameters = c.rope_parameters},
-                    .windows = c.sliding_window ? std::vector(static_cast<size_t>(c.num_hidden_layers), c.sliding_window)
-                                                : std::vector<std::optional<int64_t>>()},
-          .layer = {.attention = {.hidden = c.hidden_size,
-                                  .heads = c.num_attention_heads,
-                                  .kv_heads = *c.num_key_value_heads,
-                                  .head_size = *c.head_dim,
-                                  .bias = false,
-                                  .output_bias = false,
-                                  .dropout = c.attention_dropout},
-                    .mlp = {.hidden = c.hidden_size,
-                            .inner = c.intermediate_size,
-                            .activation = c.hidden_act,
-                            .bias = false},
-                    .norm_eps = c.rms_norm_eps}};
+  return {
+      .model = {.vocab = c.vocab_size,
+                .hidden = c.hidden_size,
+                .layers = c.num_hidden_layers,
+                .norm_eps = c.rms_norm_eps,
+                .padding = c.pad_token_id,
+                .rotary = {.head_size = *c.head_dim,
+                           .max_positions = c.max_position_embeddings,
+                           .parameters = c.rope_parameters},
+                .windows = c.sliding_window ? std::vector(static_cast<size_t>(c.num_hidden_layers), c.sliding_window)
+                                            : std::vector<std::optional<int64_t>>()},
+      .layer = {
+          .attention = {.hidden = c.hidden_size,
+                        .heads = c.num_attention_heads,
+                        .kv_heads = *c.num_key_value_heads,
+                        .head_size = *c.head_dim,
+                        .bias = false,
+                        .output_bias = false,
+                        .dropout = c.attention_dropout},
+          .mlp = {.hidden = c.hidden_size, .inner = c.intermediate_size, .activation = c.hidden_act, .bias = false},
+          .norm_eps = c.rms_norm_eps}};
 }
 
-MistralModel::MistralModel(const std::shared_ptr<MistralConfig>& c) : DecoderModel(c, mistral_options(*c)) { post_init(); }
+MistralModel::MistralModel(const std::shared_ptr<MistralConfig>& c) : DecoderModel(c, mistral_options(*c)) {
+  post_init();
+}
 
 MistralForCausalLM::MistralForCausalLM(const std::shared_ptr<MistralConfig>& c)
     : ForCausalLM(c, std::make_shared<MistralModel>(c)) {
@@ -60,13 +61,14 @@ constinit const Architecture mistral_architecture{
     .model_type = "mistral",
     .config = make_config<MistralConfig>,
     .classes = {model_class<MistralModel, MistralConfig>("MistralModel", Task::Base),
-                model_class<MistralForCausalLM, MistralConfig>("MistralForCausalLM", Task::CausalLM, kDecoderTies, true),
+                model_class<MistralForCausalLM, MistralConfig>("MistralForCausalLM", Task::CausalLM, kDecoderTies,
+                                                               true),
                 model_class<MistralForSequenceClassification, MistralConfig>("MistralForSequenceClassification",
-                                                                       Task::SequenceClassification),
+                                                                             Task::SequenceClassification),
                 model_class<MistralForTokenClassification, MistralConfig>("MistralForTokenClassification",
-                                                                    Task::TokenClassification),
-                model_class<MistralForQuestionAnswering, MistralConfig>("MistralForQuestionAnswering", Task::QuestionAnswering,
-                                                                  {}, false, "")},
+                                                                          Task::TokenClassification),
+                model_class<MistralForQuestionAnswering, MistralConfig>("MistralForQuestionAnswering",
+                                                                        Task::QuestionAnswering, {}, false, "")},
     .no_split = {"MistralDecoderLayer"},
     .ignore_unexpected = {"**.rotary_emb.inv_freq"},
 };

@@ -21,18 +21,16 @@ static PreNormDecoderOptions qwen2_options(Qwen2Config& c) {
                                .max_positions = c.max_position_embeddings,
                                .parameters = c.rope_parameters},
                     .windows = layer_windows(c.layer_types, c.sliding_window, c.num_hidden_layers)},
-          .layer = {.attention = {.hidden = c.hidden_size,
-                                  .heads = c.num_attention_heads,
-                                  .kv_heads = *c.num_key_value_heads,
-                                  .head_size = *c.head_dim,
-                                  .bias = true,
-                                  .output_bias = false,
-                                  .dropout = c.attention_dropout},
-                    .mlp = {.hidden = c.hidden_size,
-                            .inner = c.intermediate_size,
-                            .activation = c.hidden_act,
-                            .bias = false},
-                    .norm_eps = c.rms_norm_eps}};
+          .layer = {
+              .attention = {.hidden = c.hidden_size,
+                            .heads = c.num_attention_heads,
+                            .kv_heads = *c.num_key_value_heads,
+                            .head_size = *c.head_dim,
+                            .bias = true,
+                            .output_bias = false,
+                            .dropout = c.attention_dropout},
+              .mlp = {.hidden = c.hidden_size, .inner = c.intermediate_size, .activation = c.hidden_act, .bias = false},
+              .norm_eps = c.rms_norm_eps}};
 }
 
 Qwen2Model::Qwen2Model(const std::shared_ptr<Qwen2Config>& c) : DecoderModel(c, qwen2_options(*c)) { post_init(); }
@@ -63,11 +61,11 @@ constinit const Architecture qwen2_architecture{
     .classes = {model_class<Qwen2Model, Qwen2Config>("Qwen2Model", Task::Base),
                 model_class<Qwen2ForCausalLM, Qwen2Config>("Qwen2ForCausalLM", Task::CausalLM, kDecoderTies, true),
                 model_class<Qwen2ForSequenceClassification, Qwen2Config>("Qwen2ForSequenceClassification",
-                                                                       Task::SequenceClassification),
+                                                                         Task::SequenceClassification),
                 model_class<Qwen2ForTokenClassification, Qwen2Config>("Qwen2ForTokenClassification",
-                                                                    Task::TokenClassification),
-                model_class<Qwen2ForQuestionAnswering, Qwen2Config>("Qwen2ForQuestionAnswering", Task::QuestionAnswering,
-                                                                  {}, false, "transformer")},
+                                                                      Task::TokenClassification),
+                model_class<Qwen2ForQuestionAnswering, Qwen2Config>("Qwen2ForQuestionAnswering",
+                                                                    Task::QuestionAnswering, {}, false, "transformer")},
     .no_split = {"Qwen2DecoderLayer"},
     .ignore_unexpected = {"**.rotary_emb.inv_freq"},
 };

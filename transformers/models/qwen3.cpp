@@ -21,19 +21,17 @@ static PreNormDecoderOptions qwen3_options(Qwen3Config& c) {
                                .max_positions = c.max_position_embeddings,
                                .parameters = c.rope_parameters},
                     .windows = layer_windows(c.layer_types, c.sliding_window, c.num_hidden_layers)},
-          .layer = {.attention = {.hidden = c.hidden_size,
-                                  .heads = c.num_attention_heads,
-                                  .kv_heads = *c.num_key_value_heads,
-                                  .head_size = *c.head_dim,
-                                  .bias = c.attention_bias,
-                                  .output_bias = c.attention_bias,
-                                  .qk_norm_eps = c.rms_norm_eps,
-                                  .dropout = c.attention_dropout},
-                    .mlp = {.hidden = c.hidden_size,
-                            .inner = c.intermediate_size,
-                            .activation = c.hidden_act,
-                            .bias = false},
-                    .norm_eps = c.rms_norm_eps}};
+          .layer = {
+              .attention = {.hidden = c.hidden_size,
+                            .heads = c.num_attention_heads,
+                            .kv_heads = *c.num_key_value_heads,
+                            .head_size = *c.head_dim,
+                            .bias = c.attention_bias,
+                            .output_bias = c.attention_bias,
+                            .qk_norm_eps = c.rms_norm_eps,
+                            .dropout = c.attention_dropout},
+              .mlp = {.hidden = c.hidden_size, .inner = c.intermediate_size, .activation = c.hidden_act, .bias = false},
+              .norm_eps = c.rms_norm_eps}};
 }
 
 Qwen3Model::Qwen3Model(const std::shared_ptr<Qwen3Config>& c) : DecoderModel(c, qwen3_options(*c)) { post_init(); }
@@ -64,11 +62,11 @@ constinit const Architecture qwen3_architecture{
     .classes = {model_class<Qwen3Model, Qwen3Config>("Qwen3Model", Task::Base),
                 model_class<Qwen3ForCausalLM, Qwen3Config>("Qwen3ForCausalLM", Task::CausalLM, kDecoderTies, true),
                 model_class<Qwen3ForSequenceClassification, Qwen3Config>("Qwen3ForSequenceClassification",
-                                                                       Task::SequenceClassification),
+                                                                         Task::SequenceClassification),
                 model_class<Qwen3ForTokenClassification, Qwen3Config>("Qwen3ForTokenClassification",
-                                                                    Task::TokenClassification),
-                model_class<Qwen3ForQuestionAnswering, Qwen3Config>("Qwen3ForQuestionAnswering", Task::QuestionAnswering,
-                                                                  {}, false, "transformer")},
+                                                                      Task::TokenClassification),
+                model_class<Qwen3ForQuestionAnswering, Qwen3Config>("Qwen3ForQuestionAnswering",
+                                                                    Task::QuestionAnswering, {}, false, "transformer")},
     .no_split = {"Qwen3DecoderLayer"},
     .ignore_unexpected = {"**.rotary_emb.inv_freq"},
 };

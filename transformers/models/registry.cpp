@@ -16,7 +16,7 @@ namespace transformers {
 
 // One line per architecture, alphabetical.
 static constexpr const Architecture* kArchitectures[] = {
-    &bert_architecture, &gpt2_architecture,  &llama_architecture, &mistral_architecture,
+    &bert_architecture,  &gpt2_architecture,  &llama_architecture, &mistral_architecture,
     &qwen2_architecture, &qwen3_architecture, &t5_architecture,    &vit_architecture,
 };
 

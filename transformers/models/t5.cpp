@@ -207,10 +207,20 @@ void T5PreTrainedModel::_init_weights(torch::nn::Module& module) {
   PreTrainedModel::_init_weights(module);
   const auto root = [](int64_t n) { return 1 / std::sqrt(static_cast<double>(n)); };
   const double model = root(c_->d_model), inner = root(c_->num_heads * c_->d_kv);
-  const std::pair<std::string_view, double> deviations[] = {
-      {"q", root(c_->d_model * c_->d_kv)}, {"k", model}, {"v", model}, {"o", inner}, {"relative_attention_bias", model},
-      {"wi", model}, {"wi_0", model}, {"wi_1", model}, {"wo", root(c_->d_ff)}, {"shared", 1.0}, {"qa_outputs", model},
-      {"classifier", 1.0}, {"dense", model}, {"out_proj", model}};
+  const std::pair<std::string_view, double> deviations[] = {{"q", root(c_->d_model * c_->d_kv)},
+                                                            {"k", model},
+                                                            {"v", model},
+                                                            {"o", inner},
+                                                            {"relative_attention_bias", model},
+                                                            {"wi", model},
+                                                            {"wi_0", model},
+                                                            {"wi_1", model},
+                                                            {"wo", root(c_->d_ff)},
+                                                            {"shared", 1.0},
+                                                            {"qa_outputs", model},
+                                                            {"classifier", 1.0},
+                                                            {"dense", model},
+                                                            {"out_proj", model}};
   for (const auto& child : module.named_children())
     for (const auto& [name, deviation] : deviations)
       if (child.key() == name)
@@ -224,7 +234,8 @@ at::Tensor T5PreTrainedModel::shift_right(const at::Tensor& ids) const {
   const auto start = c_->get("decoder_start_token_id");
   if (!start.is_int() || !c_->pad_token_id)
     throw ValueError(
-        "decoder inputs are made with decoder_start_token_id and pad_token_id, one of which the config lacks; set both, or "
+        "decoder inputs are made with decoder_start_token_id and pad_token_id, one of which the config lacks; set "
+        "both, or "
         "give decoder_input_ids");
   const auto shifted = at::constant_pad_nd(ids, {1, -1}, start.as_int());
   return shifted.masked_fill(shifted.eq(-100), *c_->pad_token_id);
@@ -357,7 +368,8 @@ static at::Tensor t5_at_end(const at::Tensor& x, const at::Tensor& ids, const T5
   const auto is_end = ids.eq(ends[0]).to(at::kLong);
   const auto counts = is_end.sum(1);
   if (counts.min().item<int64_t>() < 1 || counts.min().item<int64_t>() != counts.max().item<int64_t>())
-    throw ValueError(str("T5: every row of input_ids must hold the eos_token_id ", ends[0], " as often, at least once"));
+    throw ValueError(
+        str("T5: every row of input_ids must hold the eos_token_id ", ends[0], " as often, at least once"));
   const auto last = (is_end * at::arange(1, ids.size(1) + 1, is_end.options())).argmax(1).to(x.device());
   return x.gather(1, last.view({-1, 1, 1}).expand({-1, 1, x.size(2)})).squeeze(1);
 }
@@ -397,8 +409,8 @@ constinit const Architecture t5_architecture{
                 model_class<T5ForConditionalGeneration, T5Config>(
                     "T5ForConditionalGeneration", Task::Seq2SeqLM,
                     {kT5Encoder, kT5Decoder, {"lm_head.weight", "shared.weight"}}, true),
-                t5_encoder_class(model_class<T5EncoderModel, T5Config>("T5EncoderModel", Task::TextEncoding,
-                                                                       {kT5Encoder})),
+                t5_encoder_class(
+                    model_class<T5EncoderModel, T5Config>("T5EncoderModel", Task::TextEncoding, {kT5Encoder})),
                 model_class<T5ForSequenceClassification, T5Config>("T5ForSequenceClassification",
                                                                    Task::SequenceClassification),
                 t5_encoder_class(model_class<T5ForTokenClassification, T5Config>("T5ForTokenClassification",

@@ -30,10 +30,10 @@ struct T5Config final : PretrainedConfig {
   std::optional<bool> is_gated_act = {};
   std::optional<bool> scale_decoder_outputs = {};  // what tie_word_embeddings was; weights are tied in any case
   bool tie_word_embeddings = true;
-  TRANSFORMERS_CONFIG(T5Config, "t5", is_encoder_decoder, vocab_size, d_model, d_kv, d_ff, num_layers, num_decoder_layers, num_heads,
-                      relative_attention_num_buckets, relative_attention_max_distance, dropout_rate,
-                      layer_norm_epsilon, initializer_factor, feed_forward_proj, use_cache, pad_token_id, eos_token_id,
-                      classifier_dropout, is_decoder, dense_act_fn, is_gated_act, scale_decoder_outputs,
+  TRANSFORMERS_CONFIG(T5Config, "t5", is_encoder_decoder, vocab_size, d_model, d_kv, d_ff, num_layers,
+                      num_decoder_layers, num_heads, relative_attention_num_buckets, relative_attention_max_distance,
+                      dropout_rate, layer_norm_epsilon, initializer_factor, feed_forward_proj, use_cache, pad_token_id,
+                      eos_token_id, classifier_dropout, is_decoder, dense_act_fn, is_gated_act, scale_decoder_outputs,
                       tie_word_embeddings)
   [[nodiscard]] std::span<const Alias> attribute_map() const override;
 

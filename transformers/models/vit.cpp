@@ -48,8 +48,8 @@ ViTConfig::Grid ViTConfig::grid() const {
 class ViTPatchEmbeddings final : public nn::Module {
  public:
   ViTPatchEmbeddings(const ViTConfig& c, int64_t patch)
-      : projection(child<nn::Conv2d>(
-            "projection", {.in = c.num_channels, .out = c.hidden_size, .kernel = patch, .stride = patch})) {}
+      : projection(child<nn::Conv2d>("projection",
+                                     {.in = c.num_channels, .out = c.hidden_size, .kernel = patch, .stride = patch})) {}
 
   /// (batch, channels, height, width) → (batch, patches, hidden).
   at::Tensor forward(const at::Tensor& pixels) {
@@ -168,8 +168,8 @@ class ViTLayer final : public nn::Module {
 class ViTDecoder final : public nn::Module {
  public:
   explicit ViTDecoder(const ViTConfig& c)
-      : convolution(child<nn::Conv2d>(
-            "0", {.in = c.hidden_size, .out = c.encoder_stride * c.encoder_stride * c.num_channels})),
+      : convolution(
+            child<nn::Conv2d>("0", {.in = c.hidden_size, .out = c.encoder_stride * c.encoder_stride * c.num_channels})),
         stride_(c.encoder_stride) {}
   at::Tensor forward(const at::Tensor& x) { return at::pixel_shuffle(convolution(x), stride_); }
 

@@ -28,8 +28,8 @@ inline void collect_tensors(AttentionResult& result, Tensors& out) {
   if (result.weights.defined()) out.push_back(&result.weights);
 }
 
-/// softmax(q kᵀ scale + mask) v. q: (batch, heads, queries, head_size); k, v: (batch, kv_heads, keys, head_size), heads a
-/// multiple of kv_heads; mask: additive, broadcastable to (batch, heads, queries, keys), may be undefined.
+/// softmax(q kᵀ scale + mask) v. q: (batch, heads, queries, head_size); k, v: (batch, kv_heads, keys, head_size), heads
+/// a multiple of kv_heads; mask: additive, broadcastable to (batch, heads, queries, keys), may be undefined.
 using AttentionFunction = AttentionResult (*)(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                               const at::Tensor& mask, const AttentionOptions& options);
 
@@ -47,10 +47,10 @@ struct AttentionInterface {
 /// What each layer of a stack is given beside the hidden states; one for a whole forward.
 struct LayerContext {
   AttentionFunction attend = nullptr;
-  at::Tensor mask = {};        // additive, (batch or 1, 1, queries, keys); undefined: nothing is masked but by is_causal
+  at::Tensor mask = {};  // additive, (batch or 1, 1, queries, keys); undefined: nothing is masked but by is_causal
   bool is_causal = false;
-  at::Tensor cos = {}, sin = {};  // rotary tables, (batch or 1, 1, queries, rotary_size)
-  at::Tensor position_bias = {};  // T5: (1 or batch, heads, queries, keys), mask included
+  at::Tensor cos = {}, sin = {};            // rotary tables, (batch or 1, 1, queries, rotary_size)
+  at::Tensor position_bias = {};            // T5: (1 or batch, heads, queries, keys), mask included
   at::Tensor* new_position_bias = nullptr;  // T5: where the first layer leaves that for the others
   Cache* cache = nullptr;
 
@@ -58,7 +58,7 @@ struct LayerContext {
   at::Tensor encoder_mask = {};           // additive, (batch, 1, 1, source)
   at::Tensor encoder_position_bias = {};
 
-  std::vector<at::Tensor>* attentions = nullptr;        // where wanted weights go, one per layer
+  std::vector<at::Tensor>* attentions = nullptr;  // where wanted weights go, one per layer
   std::vector<at::Tensor>* cross_attentions = nullptr;
 
   void record(const AttentionResult& result) const {

@@ -125,7 +125,8 @@ void SlidingLayer::reset() {
 void SlidingLayer::crop(int64_t length) {
   if (length >= length_) return;
   if (length_ >= window_)
-    throw ValueError(str("a sliding window of ", window_, " has already dropped tokens and cannot go back to ", length));
+    throw ValueError(
+        str("a sliding window of ", window_, " has already dropped tokens and cannot go back to ", length));
   keys_ = keys_.narrow(kLengthDim, 0, length);
   values_ = values_.narrow(kLengthDim, 0, length);
   length_ = length;
@@ -172,7 +173,8 @@ std::shared_ptr<Cache> dynamic_cache() {
 
 std::shared_ptr<Cache> sliding_cache(std::vector<std::optional<int64_t>> windows) {
   return std::make_shared<Cache>([windows = std::move(windows)](int64_t layer) -> std::unique_ptr<CacheLayer> {
-    const auto window = static_cast<size_t>(layer) < windows.size() ? windows[static_cast<size_t>(layer)] : std::nullopt;
+    const auto window =
+        static_cast<size_t>(layer) < windows.size() ? windows[static_cast<size_t>(layer)] : std::nullopt;
     if (window) return std::make_unique<SlidingLayer>(*window);
     return std::make_unique<DynamicLayer>();
   });

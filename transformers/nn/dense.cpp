@@ -20,8 +20,10 @@ at::Tensor DenseActivation::forward(const at::Tensor& x) {
 at::Tensor in_chunks(const at::Tensor& x, int64_t size, const std::function<at::Tensor(const at::Tensor&)>& f) {
   if (size < 1) return f(x);
   if (x.size(1) % size != 0)
-    throw ValueError(str("the input has ", x.size(1), " tokens, expected a multiple of chunk_size_feed_forward, which "
-                         "is ", size));
+    throw ValueError(str("the input has ", x.size(1),
+                         " tokens, expected a multiple of chunk_size_feed_forward, which "
+                         "is ",
+                         size));
   std::vector<at::Tensor> chunks;
   for (const auto& chunk : x.split(size, 1)) chunks.push_back(f(chunk));
   return at::cat(chunks, 1);

@@ -31,8 +31,9 @@ at::Tensor expand_mask(const at::Tensor& mask, at::ScalarType dtype) {
   if (!mask.defined()) return {};
   if (mask.dim() == 4) return mask.to(dtype);
   if (mask.dim() != 2 && mask.dim() != 3)
-    throw ValueError(transformers::str("the attention mask has shape ", mask.sizes(), ", expected (batch, keys), (batch, queries, keys) "
-                         "or an additive one of 4 dimensions"));
+    throw ValueError(transformers::str("the attention mask has shape ", mask.sizes(),
+                                       ", expected (batch, keys), (batch, queries, keys) "
+                                       "or an additive one of 4 dimensions"));
   return additive((mask.dim() == 2 ? mask.unsqueeze(1) : mask).unsqueeze(1).to(at::kBool), dtype);
 }
 
@@ -59,7 +60,8 @@ CausalMask causal_mask(const at::Tensor& attention_mask, const CausalMaskOptions
   visible = visible.unsqueeze(0).unsqueeze(0);
   if (padded) {
     if (attention_mask.dim() != 2)
-      throw ValueError(transformers::str("the attention mask has shape ", attention_mask.sizes(), ", expected (batch, tokens)"));
+      throw ValueError(
+          transformers::str("the attention mask has shape ", attention_mask.sizes(), ", expected (batch, tokens)"));
     auto present = attention_mask.to(at::kBool);
     const int64_t end = std::min(o.keys.first + o.keys.keys, present.size(1));
     if (end < std::min(o.keys.first + o.keys.keys, o.past + o.queries))

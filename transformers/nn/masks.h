@@ -9,13 +9,13 @@
 namespace transformers::nn {
 
 struct CausalMaskOptions {
-  int64_t queries = 0;                    // new tokens
-  int64_t past = 0;                       // tokens before them
-  CacheLayer::Extent keys = {};           // what the cache shows
-  std::optional<int64_t> window = {};     // a key is seen while query - key < window
+  int64_t queries = 0;                 // new tokens
+  int64_t past = 0;                    // tokens before them
+  CacheLayer::Extent keys = {};        // what the cache shows
+  std::optional<int64_t> window = {};  // a key is seen while query - key < window
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
-  bool may_skip = false;                  // the attention function masks causally by itself
+  bool may_skip = false;  // the attention function masks causally by itself
 };
 
 struct CausalMask {

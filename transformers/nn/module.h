@@ -182,8 +182,8 @@ class ModuleOf : public Base, public Facet {
 };
 using Module = ModuleOf<torch::nn::Module>;
 
-/// Handle to a child. Its call operator is the one seam for hooks; without one it costs a branch. A class with a constant
-/// `kRunsOwnHooks` runs them in its `forward`, because it is also called without a handle.
+/// Handle to a child. Its call operator is the one seam for hooks; without one it costs a branch. A class with a
+/// constant `kRunsOwnHooks` runs them in its `forward`, because it is also called without a handle.
 template <class T>
 class Ref {
  public:

@@ -34,10 +34,9 @@ at::Tensor SelfAttention::forward(const at::Tensor& x, const LayerContext& conte
   }
   if (context.cos.defined()) apply_rotary(q, k, context.cos, context.sin);
   if (context.cache) std::tie(k, v) = context.cache->update(layer_, k, v);
-  const auto result = context.attend(q, k, v, context.mask,
-                                     {.scale = scale_,
-                                      .dropout = is_training() ? options_.dropout : 0.0,
-                                      .is_causal = context.is_causal});
+  const auto result = context.attend(
+      q, k, v, context.mask,
+      {.scale = scale_, .dropout = is_training() ? options_.dropout : 0.0, .is_causal = context.is_causal});
   context.record(result);
   return o_proj(merge_heads(result.hidden));
 }

@@ -12,8 +12,8 @@ class SelfAttention final : public Module {
  public:
   struct Options {
     int64_t hidden = 0, heads = 0, kv_heads = 0, head_size = 0;
-    bool bias = false;         // of q_proj, k_proj and v_proj
-    bool output_bias = false;  // of o_proj
+    bool bias = false;                       // of q_proj, k_proj and v_proj
+    bool output_bias = false;                // of o_proj
     std::optional<double> qk_norm_eps = {};  // an RMSNorm over each head of q and k before the rotation
     double dropout = 0.0;
   };

@@ -22,7 +22,8 @@ namespace {
 at::Tensor view(const SharedBytes& data, const CheckpointEntry& entry, at::ScalarType type) {
   if (data.bytes.empty()) return at::empty(entry.shape, type);
   auto* address = const_cast<std::byte*>(data.bytes.data());
-  const auto mapped = at::from_blob(address, entry.shape, [owner = data.owner](void*) {}, at::TensorOptions().dtype(type));
+  const auto mapped = at::from_blob(
+      address, entry.shape, [owner = data.owner](void*) {}, at::TensorOptions().dtype(type));
   // The format does not promise that tensors lie on multiples of their element size.
   return reinterpret_cast<uintptr_t>(address) % mapped.element_size() == 0 ? mapped : mapped.clone();
 }

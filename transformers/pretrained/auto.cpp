@@ -26,7 +26,8 @@ const ModelClass& row_called(const PretrainedConfig& config, const std::string& 
     if (row.name == name) return row;
     names.emplace_back(row.name);
   }
-  throw ValueError(str("the architecture ", config.model_type(), " has no class ", quote(name), "; it has ", join(names, ", ")));
+  throw ValueError(
+      str("the architecture ", config.model_type(), " has no class ", quote(name), "; it has ", join(names, ", ")));
 }
 
 }  // namespace
@@ -45,15 +46,18 @@ const ModelClass& class_for(const PretrainedConfig& config, Task task) {
     }
     if (first) return *first;
   }
-  throw ValueError(str("the architecture ", config.model_type(), " has no class for this task; it has ", join(names, ", ")));
+  throw ValueError(
+      str("the architecture ", config.model_type(), " has no class for this task; it has ", join(names, ", ")));
 }
 
-std::shared_ptr<PretrainedConfig> AutoConfig::from_pretrained(const std::string& name, const FromPretrainedOptions& given) {
+std::shared_ptr<PretrainedConfig> AutoConfig::from_pretrained(const std::string& name,
+                                                              const FromPretrainedOptions& given) {
   auto options = modern_options(given);
   auto source = find_source(name, options);
   auto config = choose_config(source, options);
   if (options.kwargs.size() > 0)
-    throw TypeError(str(config->model_type(), " configs have no field ", quote(options.kwargs.as_object().front().first)));
+    throw TypeError(
+        str(config->model_type(), " configs have no field ", quote(options.kwargs.as_object().front().first)));
   return config;
 }
 
@@ -81,13 +85,16 @@ LoadResult<PreTrainedModel> load_by_class_name(const std::string& name_or_path, 
                                                const FromPretrainedOptions& options) {
   return load_chosen(name_or_path, options, [&](const PretrainedConfig& config) -> const ModelClass& {
     if (!name.empty()) return row_called(config, name);
-    return config.architectures.empty() ? class_for(config, Task::Base) : row_called(config, config.architectures.front());
+    return config.architectures.empty() ? class_for(config, Task::Base)
+                                        : row_called(config, config.architectures.front());
   });
 }
 
 template <Task kTask>
-LoadResult<PreTrainedModel> AutoModelOf<kTask>::from_pretrained(const std::string& name, const FromPretrainedOptions& options) {
-  return load_chosen(name, options, [](const PretrainedConfig& config) -> const ModelClass& { return class_for(config, kTask); });
+LoadResult<PreTrainedModel> AutoModelOf<kTask>::from_pretrained(const std::string& name,
+                                                                const FromPretrainedOptions& options) {
+  return load_chosen(name, options,
+                     [](const PretrainedConfig& config) -> const ModelClass& { return class_for(config, kTask); });
 }
 
 template <Task kTask>

@@ -15,8 +15,8 @@
 #include "transformers/base/strings.h"
 #include "transformers/config/generation_config.h"
 #include "transformers/mapping/dialects/gguf.h"
-#include "transformers/mapping/load_plan.h"
 #include "transformers/mapping/key_match.h"
+#include "transformers/mapping/load_plan.h"
 #include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
 #include "transformers/placement/materialize.h"
@@ -34,7 +34,8 @@ at::ScalarType choose_dtype(const FromPretrainedOptions& options, const Pretrain
   if (wanted != "auto") return floating_type(wanted, "dtype");
   if (config.dtype) return floating_type(*config.dtype, "config.json");
   if (reader) {
-    if (const auto* stated = reader->metadata().find("dtype"); stated && stated->is_string() && reader->dialect() != "gguf")
+    if (const auto* stated = reader->metadata().find("dtype");
+        stated && stated->is_string() && reader->dialect() != "gguf")
       return floating_type(stated->as_string(), "the index");
     for (const auto& entry : reader->entries()) {
       const auto& row = info(entry.dtype);
@@ -128,10 +129,12 @@ void initialise_missing(PreTrainedModel& model) {
     auto* facet = dynamic_cast<nn::Facet*>(&module);
     const auto own = module.named_parameters(false);
     const auto is_missing = [](const at::Tensor& tensor) { return tensor.defined() && tensor.is_meta(); };
-    if (!facet || std::none_of(own.begin(), own.end(), [&](const auto& item) { return is_missing(item.value()); })) return;
+    if (!facet || std::none_of(own.begin(), own.end(), [&](const auto& item) { return is_missing(item.value()); }))
+      return;
     for (const auto& item : own) {
       if (!item.value().defined()) continue;
-      const auto shaped = at::empty(item.value().sizes(), item.value().options().device(is_missing(item.value()) ? at::kCPU : at::kMeta));
+      const auto shaped = at::empty(item.value().sizes(),
+                                    item.value().options().device(is_missing(item.value()) ? at::kCPU : at::kMeta));
       facet->assign(item.key(), shaped.set_requires_grad(true));
     }
     rules._init_weights(module);  // skips what stands on meta
@@ -158,7 +161,8 @@ std::set<std::string> non_persistent_buffers(PreTrainedModel& model) {
   std::set<std::string> names;
   visit_modules(model, [&](const std::string& prefix, torch::nn::Module& module) {
     if (const auto* facet = dynamic_cast<const nn::Facet*>(&module))
-      for (const auto& name : facet->non_persistent_buffers()) names.insert(prefix.empty() ? name : prefix + "." + name);
+      for (const auto& name : facet->non_persistent_buffers())
+        names.insert(prefix.empty() ? name : prefix + "." + name);
   });
   return names;
 }
@@ -166,7 +170,9 @@ std::set<std::string> non_persistent_buffers(PreTrainedModel& model) {
 LoadRequest make_request(PreTrainedModel& model, const CheckpointReader& reader,
                          const std::vector<ModelTensor>& tensors, const std::string& prefix) {
   const auto& architecture = model.architecture();
-  LoadRequest request{.model = tensors, .entries = reader.entries(), .base_model_prefix = prefix,
+  LoadRequest request{.model = tensors,
+                      .entries = reader.entries(),
+                      .base_model_prefix = prefix,
                       .own_buffers = non_persistent_buffers(model)};
   if (reader.dialect() == "gguf") {
     request.rules.push_back(gguf_rules(reader));
@@ -230,7 +236,8 @@ std::shared_ptr<GenerationConfig> generation_config_of(const Source& source, con
 }  // namespace
 
 void throw_not_registered(const std::type_info& type) {
-  throw TypeError(str("the class ", type.name(), " is not registered; name a class of models/ or add it to an Architecture"));
+  throw TypeError(
+      str("the class ", type.name(), " is not registered; name a class of models/ or add it to an Architecture"));
 }
 
 LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<PretrainedConfig>& config,

@@ -38,24 +38,24 @@ using ConfigArg = std::variant<std::shared_ptr<PretrainedConfig>, std::filesyste
 
 /// Arguments of from_pretrained; names and defaults are the reference's.
 struct FromPretrainedOptions {
-  std::optional<ConfigArg> config = {};                 // instead of the one beside the weights
+  std::optional<ConfigArg> config = {};  // instead of the one beside the weights
   std::optional<std::filesystem::path> cache_dir = {};
-  bool ignore_mismatched_sizes = false;                 // weights of another shape are initialised anew
+  bool ignore_mismatched_sizes = false;  // weights of another shape are initialised anew
   bool output_loading_info = false;
-  bool local_files_only = false;                        // always so in this version: nothing is downloaded
+  bool local_files_only = false;  // always so in this version: nothing is downloaded
   std::string revision = "main";
   std::optional<bool> use_safetensors = {};
   std::optional<std::string> attn_implementation = {};  // "eager", "sdpa" or a registered name
-  std::optional<std::string> dtype = {};                // "auto", "float32", "bfloat16", "float16", "float64"; absent: float32
+  std::optional<std::string> dtype = {};  // "auto", "float32", "bfloat16", "float16", "float64"; absent: float32
   std::string subfolder = {};
-  std::optional<std::string> variant = {};              // "fp16": model.fp16.safetensors
-  Json kwargs = Json::object();                         // config fields to override, arguments of the constructor
+  std::optional<std::string> variant = {};  // "fp16": model.fp16.safetensors
+  Json kwargs = Json::object();             // config fields to override, arguments of the constructor
 };
 
-/// Loads `name_or_path` (a folder, a weights file, or a Hub id in the local cache) as the class of `row`: the config, the
-/// weights, mapped where their dtype fits, and the report. The model is in eval mode. Throws OSError for files that are
-/// missing or malformed, ValueError for configs and arguments, RuntimeError for weights of the wrong shape; nothing half
-/// built is left behind.
+/// Loads `name_or_path` (a folder, a weights file, or a Hub id in the local cache) as the class of `row`: the config,
+/// the weights, mapped where their dtype fits, and the report. The model is in eval mode. Throws OSError for files that
+/// are missing or malformed, ValueError for configs and arguments, RuntimeError for weights of the wrong shape; nothing
+/// half built is left behind.
 [[nodiscard]] LoadResult<PreTrainedModel> load_pretrained(const std::string& name_or_path, const ModelClass& row,
                                                           const FromPretrainedOptions& options);
 
@@ -63,7 +63,8 @@ struct FromPretrainedOptions {
 
 /// The same for a C++ class: `from_pretrained<BertModel>("folder", {.dtype = "auto"})`.
 template <class M>
-[[nodiscard]] LoadResult<M> from_pretrained(const std::string& name_or_path, const FromPretrainedOptions& options = {}) {
+[[nodiscard]] LoadResult<M> from_pretrained(const std::string& name_or_path,
+                                            const FromPretrainedOptions& options = {}) {
   const auto* row = find_model_class(typeid(M));
   if (!row) throw_not_registered(typeid(M));
   auto loaded = load_pretrained(name_or_path, *row, options);

@@ -45,14 +45,15 @@ void report_loading(const LoadingInfo& info, const PreTrainedModel& model, const
   if (!info.unexpected_keys.empty()) {
     const auto& trained = model.config->architectures;
     const bool same_class = std::find(trained.begin(), trained.end(), name) != trained.end();
-    const auto text = str(source, ": these weights of the checkpoint are not used by ", name, ": ",
-                          listed(info.unexpected_keys),
-                          same_class ? "; that is not expected for a checkpoint of this very class"
-                                     : "; that is expected when the task or architecture changes");
+    const auto text =
+        str(source, ": these weights of the checkpoint are not used by ", name, ": ", listed(info.unexpected_keys),
+            same_class ? "; that is not expected for a checkpoint of this very class"
+                       : "; that is expected when the task or architecture changes");
     same_class ? logging::warning(text) : logging::info(text);
   }
   if (!info.mismatched_keys.empty())
-    logging::warning(str(source, ": these weights of ", name, " were initialised, their shapes do not fit: ", mismatches(info)));
+    logging::warning(
+        str(source, ": these weights of ", name, " were initialised, their shapes do not fit: ", mismatches(info)));
   if (info.missing_keys.empty() && info.unexpected_keys.empty() && info.mismatched_keys.empty())
     logging::info(str(source, ": every weight of ", name, " was loaded"));
 }

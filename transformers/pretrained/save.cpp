@@ -25,8 +25,8 @@ using Extent = std::pair<const void*, size_t>;
 
 Extent extent(const at::Tensor& tensor) { return {tensor.const_data_ptr(), static_cast<size_t>(tensor.nbytes())}; }
 
-// Drops the declared targets of ties, so that each value is written once. Aliases that nobody declared are an error now,
-// not a surprise when the file is loaded.
+// Drops the declared targets of ties, so that each value is written once. Aliases that nobody declared are an error
+// now, not a surprise when the file is loaded.
 StateDict without_ties(const PreTrainedModel& model, const StateDict& state) {
   const auto ties = model.all_tied_weights_keys();
   StateDict kept;
@@ -66,10 +66,12 @@ SharedBytes bytes_of(const at::Tensor& tensor) {
   return {{data, static_cast<size_t>(held->nbytes())}, held};
 }
 
-std::vector<CheckpointWriteEntry> entries_of(const PreTrainedModel& model, const StateDict& state, bool original_format) {
+std::vector<CheckpointWriteEntry> entries_of(const PreTrainedModel& model, const StateDict& state,
+                                             bool original_format) {
   std::vector<CheckpointWriteEntry> entries;
   for (const auto& [name, tensor] : state) {
-    if (tensor.is_meta()) throw RuntimeError(str(quote(name), " has no values and cannot be saved; load the model first"));
+    if (tensor.is_meta())
+      throw RuntimeError(str(quote(name), " has no values and cannot be saved; load the model first"));
     entries.push_back({.name = file_name_of(model, name, original_format),
                        .dtype = to_data_type(tensor.scalar_type()),
                        .shape = tensor.sizes().vec(),
@@ -97,16 +99,16 @@ void PreTrainedModel::save_pretrained(const fs::path& folder) { save_pretrained(
 
 void PreTrainedModel::save_pretrained(const fs::path& folder, const SavePretrainedOptions& options) {
   std::error_code ignored;
-  if (fs::is_regular_file(folder, ignored)) return logging::error(str(folder, ": is a file, expected a folder; nothing was saved"));
+  if (fs::is_regular_file(folder, ignored))
+    return logging::error(str(folder, ": is a file, expected a folder; nothing was saved"));
   if (!options.is_main_process) return;
   const auto name = weights_name(options.variant);
   const auto state = without_ties(*this, options.state_dict ? *options.state_dict : state_dict());
   if (const auto limit = parse_size(options.max_shard_size); total_bytes(state) > limit)
     throw NotImplementedError(str("the weights need ", human_bytes(total_bytes(state)), ", more than max_shard_size ",
                                   human_bytes(limit), "; saving in shards is not part of this version"));
-  const auto entries = without_torch_errors(model_class().name, [&] {
-    return entries_of(*this, state, options.save_original_format);
-  });
+  const auto entries =
+      without_torch_errors(model_class().name, [&] { return entries_of(*this, state, options.save_original_format); });
   const auto saved = config->clone();
   saved->architectures = {std::string(model_class().name)};
   saved->dtype = std::string(info(to_data_type(dtype())).name);

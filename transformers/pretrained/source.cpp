@@ -15,9 +15,9 @@ namespace fs = std::filesystem;
 constexpr int64_t kMostConfigBytes = int64_t{64} << 20;
 
 Source find_source(const std::string& name_or_path, const FromPretrainedOptions& options) {
-  return {.snapshot = resolve_snapshot(name_or_path, {.revision = options.revision,
-                                                      .subfolder = options.subfolder,
-                                                      .cache_dir = options.cache_dir})};
+  return {.snapshot = resolve_snapshot(
+              name_or_path,
+              {.revision = options.revision, .subfolder = options.subfolder, .cache_dir = options.cache_dir})};
 }
 
 namespace {
@@ -64,7 +64,8 @@ void open_weights(Source& source, const FromPretrainedOptions& options) {
     throw NotImplementedError("use_safetensors=false asks for PyTorch pickles, which this version does not read");
   if (!snapshot.weights_file.empty()) {
     if (options.use_safetensors == true && snapshot.weights_file.extension() == ".gguf")
-      throw OSError(str(snapshot.weights_file, ": is no safetensors file, and use_safetensors=true asks for nothing else"));
+      throw OSError(
+          str(snapshot.weights_file, ": is no safetensors file, and use_safetensors=true asks for nothing else"));
     source.reader = open_checkpoint(snapshot.weights_file);
     return check_format(*source.reader);
   }
@@ -115,7 +116,8 @@ void apply_overrides(PretrainedConfig& config, Json& kwargs) {
 }
 
 std::shared_ptr<PretrainedConfig> make_config_object(const ConfigFile& file) {
-  if (!file.json.is_object()) throw OSError(str(file.where, ": is a JSON ", file.json.type_name(), ", expected an object"));
+  if (!file.json.is_object())
+    throw OSError(str(file.where, ": is a JSON ", file.json.type_name(), ", expected an object"));
   const auto* type = file.json.find("model_type");
   if (!type || !type->is_string())
     throw ValueError(str(file.where, ": has no 'model_type', so the architecture is unknown; add it"));
@@ -133,10 +135,14 @@ std::shared_ptr<PretrainedConfig> make_config_object(const ConfigFile& file) {
 
 FromPretrainedOptions modern_options(const FromPretrainedOptions& options) {
   enum class Fate { Dtype, Ignored, Warned, Deprecated };
-  constexpr std::pair<std::string_view, Fate> table[] = {
-      {"dtype", Fate::Dtype},           {"torch_dtype", Fate::Dtype},       {"mirror", Fate::Ignored},
-      {"_fast_init", Fate::Ignored},    {"resume_download", Fate::Ignored}, {"low_cpu_mem_usage", Fate::Ignored},
-      {"trust_remote_code", Fate::Warned}, {"use_auth_token", Fate::Deprecated}};
+  constexpr std::pair<std::string_view, Fate> table[] = {{"dtype", Fate::Dtype},
+                                                         {"torch_dtype", Fate::Dtype},
+                                                         {"mirror", Fate::Ignored},
+                                                         {"_fast_init", Fate::Ignored},
+                                                         {"resume_download", Fate::Ignored},
+                                                         {"low_cpu_mem_usage", Fate::Ignored},
+                                                         {"trust_remote_code", Fate::Warned},
+                                                         {"use_auth_token", Fate::Deprecated}};
   FromPretrainedOptions out = options;
   for (const auto& [key, fate] : table) {
     const auto* found = out.kwargs.find(key);

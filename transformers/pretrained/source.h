@@ -25,7 +25,8 @@ void open_weights(Source& source, const FromPretrainedOptions& options);
 [[nodiscard]] FromPretrainedOptions modern_options(const FromPretrainedOptions& options);
 
 /// The config that the source is loaded with: the one of `options`, or the one beside the weights with the overrides of
-/// `options.kwargs`, which are erased there; what is left goes to the model's constructor. Reads a GGUF file's metadata.
+/// `options.kwargs`, which are erased there; what is left goes to the model's constructor. Reads a GGUF file's
+/// metadata.
 [[nodiscard]] std::shared_ptr<PretrainedConfig> choose_config(Source& source, FromPretrainedOptions& options);
 
 /// Loads the weights of `source` into a new model of the class `row`; the end of every from_pretrained.

@@ -37,8 +37,8 @@ const GgufArchitecture& architecture_of(const GgufKeys& keys) {
   std::vector<std::string_view> known;
   for (const auto& r : rows)
     if (known.empty() || known.back() != r.name) known.push_back(r.name);
-  keys.refuse(str("the GGUF architecture ", quote(keys.architecture()), " is not known; known are ",
-                  join(known, ", ")));
+  keys.refuse(
+      str("the GGUF architecture ", quote(keys.architecture()), " is not known; known are ", join(known, ", ")));
 }
 
 int64_t most_of(GgufKind kind) { return kind == GgufKind::Size || kind == GgufKind::Layers ? kMostSize : kMostLength; }

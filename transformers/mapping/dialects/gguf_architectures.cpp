@@ -17,8 +17,7 @@ constexpr std::array<T, A + B> joined(const std::array<T, A>& a, const std::arra
 }
 
 void check_heads(const GgufKeys& keys, int64_t heads, int64_t width) {
-  if (width % heads != 0)
-    keys.impossible("attention.head_count", str(heads), str("a divisor of the width, ", width));
+  if (width % heads != 0) keys.impossible("attention.head_count", str(heads), str("a divisor of the width, ", width));
 }
 
 // Decoders with rotary embeddings: llama, mistral, qwen2, qwen3.
@@ -76,9 +75,8 @@ constexpr auto kDecoderFields = std::to_array<GgufField>({
     {"attention.key_length", "head_dim", GgufKind::Size, true},
 });
 
-constexpr auto kMistralFields =
-    joined(kDecoderFields,
-           std::to_array<GgufField>({{"attention.sliding_window", "sliding_window", GgufKind::Length, true}}));
+constexpr auto kMistralFields = joined(
+    kDecoderFields, std::to_array<GgufField>({{"attention.sliding_window", "sliding_window", GgufKind::Length, true}}));
 
 // The reference loads such files without their biases.
 constexpr GgufFlag kLlamaFlags[] = {{"blk.0.attn_q.bias", "attention_bias"}, {"blk.0.ffn_up.bias", "mlp_bias"}};

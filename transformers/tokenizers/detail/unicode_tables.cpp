@@ -1019,25 +1019,8 @@ constexpr CodePointRange kLowerPairs[] = {
 
 std::span<const CodePointRange> code_points_of(CodePointClass which) {
   static constexpr std::span<const CodePointRange> kTables[] = {
-      kSpace,
-      kPunctuation,
-      kNumeric,
-      kRemoved,
-      kAccentMark,
-      kCombiningMark,
-      kWord,
-      kRegexWord,
-      kLu,
-      kLl,
-      kLt,
-      kLm,
-      kLo,
-      kM,
-      kNd,
-      kN,
-      kP,
-      kS,
-      kHan,
+      kSpace, kPunctuation, kNumeric, kRemoved, kAccentMark, kCombiningMark, kWord, kRegexWord, kLu, kLl, kLt, kLm, kLo,
+      kM,     kNd,          kN,       kP,       kS,          kHan,
   };
   return kTables[static_cast<size_t>(which)];
 }

@@ -111,8 +111,8 @@ Value slice_text(Interpreter& in, const Value& object, const Range& range) {
   const auto count = range.size();
   if (count == 0) return in.text("");
   if (range.step == 1) {
-    const size_t start = object.is_ascii() ? static_cast<size_t>(range.start)
-                                           : byte_offset(text, static_cast<size_t>(range.start));
+    const size_t start =
+        object.is_ascii() ? static_cast<size_t>(range.start) : byte_offset(text, static_cast<size_t>(range.start));
     const auto rest = std::string_view(text).substr(start);
     const auto size = static_cast<size_t>(count);
     return in.text(std::string(rest.substr(0, object.is_ascii() ? size : byte_offset(rest, size))));

@@ -95,8 +95,7 @@ Value repeat(Interpreter& in, const Value& value, int64_t count) {
   in.charge(total > kMaxSteps ? kMaxSteps : total);
   std::vector<Value> items;
   items.reserve(total);
-  for (size_t i = 0; i < times && total > 0; ++i)
-    items.insert(items.end(), value.items().begin(), value.items().end());
+  for (size_t i = 0; i < times && total > 0; ++i) items.insert(items.end(), value.items().begin(), value.items().end());
   return value.is(Kind::List) ? in.list(std::move(items)) : in.tuple(std::move(items));
 }
 

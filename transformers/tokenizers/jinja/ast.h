@@ -11,8 +11,28 @@
 namespace transformers::jinja {
 
 enum class ExprKind : uint8_t {
-  Const, Name, List, Tuple, Dict, Attribute, Item, Slice, Call, Filter, Test, Not, Negative, Positive, And, Or, Binary,
-  Concat, Compare, Conditional, Captured, NamespaceRef,
+  Const,
+  Name,
+  List,
+  Tuple,
+  Dict,
+  Attribute,
+  Item,
+  Slice,
+  Call,
+  Filter,
+  Test,
+  Not,
+  Negative,
+  Positive,
+  And,
+  Or,
+  Binary,
+  Concat,
+  Compare,
+  Conditional,
+  Captured,
+  NamespaceRef,
 };
 
 enum class Operator : uint8_t { Add, Sub, Mul, Div, FloorDiv, Mod, Pow, Eq, Ne, Lt, Le, Gt, Ge, In, NotIn };
@@ -43,7 +63,20 @@ struct Expr {
 };
 
 enum class StmtKind : uint8_t {
-  Data, Output, For, If, Set, SetBlock, Macro, CallBlock, FilterBlock, With, Break, Continue, Scope, Unsupported,
+  Data,
+  Output,
+  For,
+  If,
+  Set,
+  SetBlock,
+  Macro,
+  CallBlock,
+  FilterBlock,
+  With,
+  Break,
+  Continue,
+  Scope,
+  Unsupported,
 };
 
 struct MacroParameter {

@@ -56,7 +56,8 @@ const Builtin* find_method(const Value& self, std::string_view name) {
   }
 }
 
-static std::string unknown(std::string_view what, std::string_view name, std::span<const std::span<const Builtin>> all) {
+static std::string unknown(std::string_view what, std::string_view name,
+                           std::span<const std::span<const Builtin>> all) {
   std::vector<std::string> names;
   for (const auto rows : all)
     for (const auto& row : rows) names.emplace_back(row.name);
@@ -92,15 +93,15 @@ static Value run(Interpreter& in, const Builtin& row, const Value& self, std::sp
     return row.run(call);
   }
   Value items;
-  return in.generator([&in, &row, self, kept = std::vector<Value>(args.begin(), args.end()), raw, items](
-                          Value& out) mutable {
-    if (items.is_missing()) {
-      Call call{in, self, kept, raw};
-      items = row.run(call);
-    }
-    in.check_stack();
-    return items.as<Generator>().next(out);
-  });
+  return in.generator(
+      [&in, &row, self, kept = std::vector<Value>(args.begin(), args.end()), raw, items](Value& out) mutable {
+        if (items.is_missing()) {
+          Call call{in, self, kept, raw};
+          items = row.run(call);
+        }
+        in.check_stack();
+        return items.as<Generator>().next(out);
+      });
 }
 
 Value invoke(Interpreter& in, const Builtin& row, const Value& self, const CallValues& raw) {

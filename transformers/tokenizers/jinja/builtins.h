@@ -34,7 +34,8 @@ struct Call {
 };
 
 /// A row of the tables of filters, tests, functions and methods. `parameters` are names separated by blanks, "*" takes
-/// anything; the first `required` must be given. A lazy one runs, and fails, only when its first item is asked for. A method without `run` exists but is closed to templates.
+/// anything; the first `required` must be given. A lazy one runs, and fails, only when its first item is asked for. A
+/// method without `run` exists but is closed to templates.
 struct Builtin {
   std::string_view name;
   Value (*run)(Call&);

@@ -68,12 +68,10 @@ bool equal(Interpreter& in, const Value& a, const Value& b) {
     case Kind::List:
     case Kind::Tuple:
       in.check_stack();
-      return a.object() == b.object() || std::equal(a.items().begin(), a.items().end(), b.items().begin(),
-                                                    b.items().end(),
-                                                    [&](const Value& x, const Value& y) { return equal(in, x, y); });
-    case Kind::Dict:
-      in.check_stack();
-      return a.object() == b.object() || equal_dicts(in, a.as<Dict>(), b.as<Dict>());
+      return a.object() == b.object() ||
+             std::equal(a.items().begin(), a.items().end(), b.items().begin(), b.items().end(),
+                        [&](const Value& x, const Value& y) { return equal(in, x, y); });
+    case Kind::Dict: in.check_stack(); return a.object() == b.object() || equal_dicts(in, a.as<Dict>(), b.as<Dict>());
     case Kind::Range: return equal_ranges(a.as<Range>(), b.as<Range>());
     case Kind::View: return equal_views(in, a.as<View>(), b.as<View>());
     case Kind::Method:

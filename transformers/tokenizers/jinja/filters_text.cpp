@@ -36,7 +36,8 @@ std::string escape_html(std::string_view text) {
       {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&#34;"}, {'\'', "&#39;"}};
   std::string out;
   for (const char c : text) {
-    const auto* row = std::find_if(std::begin(kEscapes), std::end(kEscapes), [&](const auto& r) { return r.first == c; });
+    const auto* row =
+        std::find_if(std::begin(kEscapes), std::end(kEscapes), [&](const auto& r) { return r.first == c; });
     if (row == std::end(kEscapes))
       out += c;
     else
@@ -76,8 +77,8 @@ Value indent(Call& c) {
     if (c.self.is_undefined()) c.in.fail_undefined(c.self);
     c.in.fail(str("expected a text to indent, found ", type_name(c.self)));
   }
-  const std::string margin = c.has(0) && c.args[0].is_string() ? c.args[0].text()
-                                                               : pad_text(c.in, "", c.integer(0, 4), '<', " ");
+  const std::string margin =
+      c.has(0) && c.args[0].is_string() ? c.args[0].text() : pad_text(c.in, "", c.integer(0, 4), '<', " ");
   const bool blank = c.flag(2);
   const std::string text = c.self.text() + "\n";
   std::string out = c.flag(1) ? margin : std::string();
@@ -176,8 +177,8 @@ Value xmlattr(Call& c) {
 
 std::string unescape_html(std::string_view text) {
   constexpr std::pair<std::string_view, std::string_view> kEntities[] = {
-      {"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&#34;", "\""}, {"&#39;", "'"}, {"&apos;", "'"},
-      {"&nbsp;", "\u00a0"}, {"&amp;", "&"}};
+      {"&lt;", "<"},  {"&gt;", ">"},   {"&quot;", "\""},     {"&#34;", "\""},
+      {"&#39;", "'"}, {"&apos;", "'"}, {"&nbsp;", "\u00a0"}, {"&amp;", "&"}};
   std::string out;
   for (size_t at = 0; at < text.size();) {
     const auto* row = std::find_if(std::begin(kEntities), std::end(kEntities),

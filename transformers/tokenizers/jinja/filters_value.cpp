@@ -36,7 +36,9 @@ Value fallback(Call& c) {
 // Digits with single underscores between them, which int() and float() accept; nullopt when misplaced.
 std::optional<std::string> without_underscores(std::string_view text) {
   std::string out;
-  const auto is_word_char = [&](size_t i) { return i < text.size() && std::isalnum(static_cast<unsigned char>(text[i])); };
+  const auto is_word_char = [&](size_t i) {
+    return i < text.size() && std::isalnum(static_cast<unsigned char>(text[i]));
+  };
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '_')
       out += text[i];

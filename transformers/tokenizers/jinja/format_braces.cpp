@@ -195,7 +195,8 @@ class BraceFormatter {
       const auto key = name.substr(at + 1, stop - at - 1);
       const bool is_index = key.find_first_not_of("0123456789") == key.npos;
       size_t digit = 0;
-      value = get_item(in_, value, is_index ? Value(read_number(in_, key, digit)) : in_.text(std::string(key)), nullptr);
+      value =
+          get_item(in_, value, is_index ? Value(read_number(in_, key, digit)) : in_.text(std::string(key)), nullptr);
       at = stop + 1;
     }
     return value;

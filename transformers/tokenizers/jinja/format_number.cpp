@@ -52,7 +52,8 @@ std::string float_digits(Interpreter& in, double magnitude, const NumberFormat& 
     // Without a type, a number keeps a decimal point, as repr does.
     if (digits.find_first_of(".e") == digits.npos) {
       digits += ".0";
-      if (format.precision >= 0 && static_cast<int64_t>(digits.size()) - 2 >= format.precision && format.precision > 0) {
+      if (format.precision >= 0 && static_cast<int64_t>(digits.size()) - 2 >= format.precision &&
+          format.precision > 0) {
         std::snprintf(buffer, sizeof buffer, "%.*e", static_cast<int>(format.precision - 1), magnitude);
         digits = static_cast<int64_t>(digits.size()) - 2 >= format.precision ? std::string(buffer) : digits;
       }

@@ -10,10 +10,10 @@ namespace transformers::jinja {
 /// How to print one value: the fields of Python's format specification, which `%` formats share.
 struct NumberFormat {
   std::string fill = " ";
-  char align = '\0';      // < > ^ =, or the type's own
-  char sign = '-';        // - + or a blank
+  char align = '\0';  // < > ^ =, or the type's own
+  char sign = '-';    // - + or a blank
   bool alternate = false;
-  char grouping = '\0';   // , or _
+  char grouping = '\0';  // , or _
   int64_t width = 0, precision = -1;
   char type = '\0';
 };

@@ -89,7 +89,8 @@ class PercentFormatter {
     format.width = number();
     if (format.width < 0) {
       format.align = '<';
-      format.width = format.width < -static_cast<int64_t>(kMaxText) ? static_cast<int64_t>(kMaxText) + 1 : -format.width;
+      format.width =
+          format.width < -static_cast<int64_t>(kMaxText) ? static_cast<int64_t>(kMaxText) + 1 : -format.width;
     }
     if (at_ < format_.size() && format_[at_] == '.') {
       ++at_;

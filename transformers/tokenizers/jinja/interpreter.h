@@ -11,11 +11,11 @@
 
 namespace transformers::jinja {
 
-constexpr size_t kMaxText = size_t{64} << 20;   // bytes of any one string, the output included
-constexpr size_t kMaxSteps = 4'000'000;          // about half a second
-constexpr size_t kMaxStack = size_t{3} << 19;    // bytes
-constexpr int kMaxCalls = 200;                   // macros and recursive loops within each other
-constexpr int64_t kMaxRange = 100'000;           // as the reference's sandbox
+constexpr size_t kMaxText = size_t{64} << 20;  // bytes of any one string, the output included
+constexpr size_t kMaxSteps = 4'000'000;        // about half a second
+constexpr size_t kMaxStack = size_t{3} << 19;  // bytes
+constexpr int kMaxCalls = 200;                 // macros and recursive loops within each other
+constexpr int64_t kMaxRange = 100'000;         // as the reference's sandbox
 
 /// One rendering of a program: its variables, output, limits, and all values that it makes.
 class Interpreter {
@@ -90,9 +90,9 @@ class Interpreter {
 
   const Program& program_;
   std::vector<std::unique_ptr<Object>> objects_ = {};
-  std::vector<Value> root_ = {};           // by number of the name
-  std::shared_ptr<Frame> frame_ = {};      // null at the top level
-  Value captured_ = {};                    // what a filter block or a set block rendered
+  std::vector<Value> root_ = {};       // by number of the name
+  std::shared_ptr<Frame> frame_ = {};  // null at the top level
+  Value captured_ = {};                // what a filter block or a set block rendered
   std::string* out_ = nullptr;
   size_t steps_ = 0;
   int calls_ = 0;

@@ -92,7 +92,7 @@ void JsonWriter::write_string(std::string_view text) {
 void JsonWriter::break_line() {
   if (!style_.multiline) return;
   in_.charge_text(out_.size() + style_.indent.size() * level_ > kMaxText ? kMaxText + 1
-                                                                          : style_.indent.size() * level_);
+                                                                         : style_.indent.size() * level_);
   out_ += '\n';
   for (size_t i = 0; i < level_; ++i) out_ += style_.indent;
 }

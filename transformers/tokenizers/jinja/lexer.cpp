@@ -43,8 +43,8 @@ class Lexer {
   void emit(TokenType type, std::string_view text) { tokens_.push_back({type, line_, text}); }
 
   void advance_to(size_t end) {
-    line_ += static_cast<int>(std::count(source_.begin() + static_cast<ptrdiff_t>(at_),
-                                         source_.begin() + static_cast<ptrdiff_t>(end), '\n'));
+    line_ += static_cast<int>(
+        std::count(source_.begin() + static_cast<ptrdiff_t>(at_), source_.begin() + static_cast<ptrdiff_t>(end), '\n'));
     at_ = end;
   }
   // Moves behind a token that leaves or stays out of tags; lstrip needs to know whether it ended a line.
@@ -101,8 +101,8 @@ void Lexer::lex_data() {
     return advance_to(source_.size());
   }
   const char kind = source_[tag + 1];
-  const char sign = tag + 2 < source_.size() && (source_[tag + 2] == '-' || source_[tag + 2] == '+') ? source_[tag + 2]
-                                                                                                      : '\0';
+  const char sign =
+      tag + 2 < source_.size() && (source_[tag + 2] == '-' || source_[tag + 2] == '+') ? source_[tag + 2] : '\0';
   const auto text = strip_data(source_.substr(at_, tag - at_), sign, kind == '{');
   if (!text.empty()) emit(TokenType::Data, text);
   advance_to(tag);
@@ -184,9 +184,8 @@ bool Lexer::lex_end(bool is_block) {
 // Digits with single underscores between them.
 size_t Lexer::digits(size_t from) const {
   size_t at = from;
-  while (at < source_.size() &&
-         (is_digit(source_[at]) || (source_[at] == '_' && at > from && source_[at - 1] != '_' &&
-                                    at + 1 < source_.size() && is_digit(source_[at + 1]))))
+  while (at < source_.size() && (is_digit(source_[at]) || (source_[at] == '_' && at > from && source_[at - 1] != '_' &&
+                                                           at + 1 < source_.size() && is_digit(source_[at + 1]))))
     ++at;
   return at;
 }

@@ -7,8 +7,19 @@
 
 namespace transformers::jinja {
 
-enum class TokenType : uint8_t { Data, VariableBegin, VariableEnd, BlockBegin, BlockEnd, Name, String, Integer, Float,
-                                 Operator, End };
+enum class TokenType : uint8_t {
+  Data,
+  VariableBegin,
+  VariableEnd,
+  BlockBegin,
+  BlockEnd,
+  Name,
+  String,
+  Integer,
+  Float,
+  Operator,
+  End
+};
 
 /// A piece of the template. `text` views the source: a string with its quotes, an operator's characters, a name.
 struct Token {

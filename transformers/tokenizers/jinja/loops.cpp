@@ -56,8 +56,7 @@ constexpr LoopRow kAttributes[] = {
        Value next = peek(in, loop);
        return next.is_missing() ? Value::undefined() : next;
      }},
-    {"previtem",
-     [](Interpreter&, LoopObject& loop) { return loop.index0 == 0 ? Value::undefined() : loop.before; }},
+    {"previtem", [](Interpreter&, LoopObject& loop) { return loop.index0 == 0 ? Value::undefined() : loop.before; }},
     {"revindex", [](Interpreter& in, LoopObject& loop) { return Value(length(in, loop) - loop.index0); }},
     {"revindex0", [](Interpreter& in, LoopObject& loop) { return Value(length(in, loop) - loop.index0 - 1); }},
 };

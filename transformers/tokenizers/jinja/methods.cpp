@@ -73,16 +73,11 @@ constexpr Builtin kDictRows[] = {
     {"values", view<ViewKind::Values>},
 };
 constexpr Builtin kListRows[] = {
-    {"append", nullptr},
-    {"clear", nullptr},
-    {"copy", list_copy},
-    {"count", count, "value", 1, true},
-    {"extend", nullptr},
-    {"index", index, "value start stop", 1, true},
-    {"insert", nullptr},
-    {"pop", nullptr},
-    {"remove", nullptr},
-    {"reverse", nullptr},
+    {"append", nullptr}, {"clear", nullptr},
+    {"copy", list_copy}, {"count", count, "value", 1, true},
+    {"extend", nullptr}, {"index", index, "value start stop", 1, true},
+    {"insert", nullptr}, {"pop", nullptr},
+    {"remove", nullptr}, {"reverse", nullptr},
     {"sort", nullptr},
 };
 constexpr Builtin kTupleRows[] = {{"count", count, "value", 1, true}, {"index", index, "value start stop", 1, true}};

@@ -129,7 +129,8 @@ Value partition(Call& c) {
   const size_t at = from_right ? find_last(c.in, text, separator) : find_bytes(text, separator);
   if (at == kNone && from_right) return c.in.tuple({c.in.text(""), c.in.text(""), c.self});
   if (at == kNone) return c.in.tuple({c.self, c.in.text(""), c.in.text("")});
-  return c.in.tuple({c.in.text(text.substr(0, at)), c.in.text(separator), c.in.text(text.substr(at + separator.size()))});
+  return c.in.tuple(
+      {c.in.text(text.substr(0, at)), c.in.text(separator), c.in.text(text.substr(at + separator.size()))});
 }
 
 Value remove_prefix(Call& c) {

@@ -15,14 +15,22 @@ struct Parser::Keyword {
 };
 
 constexpr Parser::Keyword Parser::kKeywords[] = {
-    {"autoescape", &Parser::parse_unsupported}, {"block", &Parser::parse_block_tag},
-    {"break", &Parser::parse_break},            {"call", &Parser::parse_call_block},
-    {"continue", &Parser::parse_continue},      {"extends", &Parser::parse_unsupported},
-    {"filter", &Parser::parse_filter_block},    {"for", &Parser::parse_for},
-    {"from", &Parser::parse_unsupported},       {"generation", &Parser::parse_generation},
-    {"if", &Parser::parse_if},                  {"import", &Parser::parse_unsupported},
-    {"include", &Parser::parse_unsupported},    {"macro", &Parser::parse_macro},
-    {"print", &Parser::parse_print},            {"set", &Parser::parse_set},
+    {"autoescape", &Parser::parse_unsupported},
+    {"block", &Parser::parse_block_tag},
+    {"break", &Parser::parse_break},
+    {"call", &Parser::parse_call_block},
+    {"continue", &Parser::parse_continue},
+    {"extends", &Parser::parse_unsupported},
+    {"filter", &Parser::parse_filter_block},
+    {"for", &Parser::parse_for},
+    {"from", &Parser::parse_unsupported},
+    {"generation", &Parser::parse_generation},
+    {"if", &Parser::parse_if},
+    {"import", &Parser::parse_unsupported},
+    {"include", &Parser::parse_unsupported},
+    {"macro", &Parser::parse_macro},
+    {"print", &Parser::parse_print},
+    {"set", &Parser::parse_set},
     {"with", &Parser::parse_with},
 };
 

@@ -113,11 +113,11 @@ class Parser {
   std::vector<Token> tokens_ = {};
   size_t at_ = 0;
   int nesting_ = 0;
-  int loops_ = 0;              // open `for` tags, across macros too
+  int loops_ = 0;                                          // open `for` tags, across macros too
   std::vector<std::pair<int, std::string>> unknown_ = {};  // filters and tests, by line, that cannot be deferred
-  bool in_loop_ = false;       // `break` and `continue` may stand here
-  bool is_soft_ = false;       // an unknown filter or test fails only when it is reached
-  unsigned special_uses_ = 0;  // bits of the SpecialName that were read
+  bool in_loop_ = false;                                   // `break` and `continue` may stand here
+  bool is_soft_ = false;                                   // an unknown filter or test fails only when it is reached
+  unsigned special_uses_ = 0;                              // bits of the SpecialName that were read
   std::vector<std::string> names_ = {};
   std::unordered_map<std::string, int> ids_ = {};
 };

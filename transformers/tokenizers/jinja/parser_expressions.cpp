@@ -179,8 +179,8 @@ ExprPtr Parser::parse_product() {
       {"*", Operator::Mul}, {"/", Operator::Div}, {"//", Operator::FloorDiv}, {"%", Operator::Mod}};
   auto left = parse_power();
   while (true) {
-    const auto* symbol = std::find_if(std::begin(kSymbols), std::end(kSymbols),
-                                      [&](const auto& row) { return at_operator(row.first); });
+    const auto* symbol =
+        std::find_if(std::begin(kSymbols), std::end(kSymbols), [&](const auto& row) { return at_operator(row.first); });
     if (symbol == std::end(kSymbols)) return left;
     const int line = next().line;
     left = binary(symbol->second, line, std::move(left), parse_power());

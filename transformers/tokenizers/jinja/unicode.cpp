@@ -71,9 +71,7 @@ bool is_line_break(char32_t c) {
 
 static UChar32 icu(char32_t c) { return static_cast<UChar32>(c); }
 
-static bool is_numeric(char32_t c) {
-  return u_getIntPropertyValue(icu(c), UCHAR_NUMERIC_TYPE) != U_NT_NONE;
-}
+static bool is_numeric(char32_t c) { return u_getIntPropertyValue(icu(c), UCHAR_NUMERIC_TYPE) != U_NT_NONE; }
 
 bool is_word(char32_t c) { return c == '_' || u_isalpha(icu(c)) || is_numeric(c); }
 
@@ -87,10 +85,8 @@ bool is_printable(char32_t c) {
     case U_PRIVATE_USE_CHAR:
     case U_SPACE_SEPARATOR:
     case U_LINE_SEPARATOR:
-    case U_PARAGRAPH_SEPARATOR:
-      return false;
-    default:
-      return true;
+    case U_PARAGRAPH_SEPARATOR: return false;
+    default: return true;
   }
 }
 

@@ -12,10 +12,10 @@ namespace transformers::jinja {
 constexpr size_t kIndexFrom = 8;  // entries of a dict from which on a hash index pays
 
 std::string_view type_name(const Value& value) {
-  constexpr std::string_view kNames[] = {"missing", "undefined", "None",  "bool",      "int",  "float", "str",
-                                         "list",    "tuple",     "dict",  "range",     "view", "generator",
-                                         "namespace", "macro",   "loop",  "method",    "function", "cycler",
-                                         "joiner",  "dict type"};
+  constexpr std::string_view kNames[] = {"missing",   "undefined", "None",     "bool", "int",    "float",
+                                         "str",       "list",      "tuple",    "dict", "range",  "view",
+                                         "generator", "namespace", "macro",    "loop", "method", "function",
+                                         "cycler",    "joiner",    "dict type"};
   return kNames[static_cast<size_t>(value.kind())];
 }
 
@@ -119,9 +119,7 @@ bool Cursor::next(Interpreter& in, Value& out) {
       out = in.text(value_.text().substr(start, at_ - start));
       return true;
     }
-    case Kind::Generator:
-      in.check_stack();
-      return value_.as<Generator>().next(out);
+    case Kind::Generator: in.check_stack(); return value_.as<Generator>().next(out);
     case Kind::Loop: return advance_loop(in, value_.as<LoopObject>(), out);
     default: return false;
   }

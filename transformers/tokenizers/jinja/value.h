@@ -17,8 +17,27 @@ struct Stmt;
 
 /// What a value is. `Missing` marks an absent argument and never reaches a template.
 enum class Kind : uint8_t {
-  Missing, Undefined, None, Bool, Int, Float, String, List, Tuple, Dict, Range, View, Generator, Namespace, Macro, Loop,
-  Method, Function, Cycler, Joiner, DictType,
+  Missing,
+  Undefined,
+  None,
+  Bool,
+  Int,
+  Float,
+  String,
+  List,
+  Tuple,
+  Dict,
+  Range,
+  View,
+  Generator,
+  Namespace,
+  Macro,
+  Loop,
+  Method,
+  Function,
+  Cycler,
+  Joiner,
+  DictType,
 };
 
 struct Text {
