@@ -92,6 +92,10 @@ std::string read_text(const fs::path& file, int64_t most_bytes) {
 
 AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
   static std::atomic<uint64_t> counter{0};
+  struct stat status {};
+  // A rename would put a regular file in the place of a device, a pipe or a folder.
+  if (::stat(target_.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    throw OSError(str(target_, ": exists and is not a regular file; name another"));
   const auto folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
   temporary_ = folder / str(".", target_.filename(), ".", int64_t{::getpid()}, "-", counter++, ".tmp");
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);

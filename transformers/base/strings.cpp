@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <unordered_map>
 
 namespace transformers {
 
@@ -213,11 +214,12 @@ std::string ranges(std::vector<int64_t> numbers) {
 
 std::vector<std::string> fold_names(std::span<const std::string> names) {
   std::vector<std::pair<std::string, std::vector<int64_t>>> groups;
+  std::unordered_map<std::string, size_t> places;
   for (const auto& name : names) {
     auto [pattern, number] = take_number(name);
-    auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == pattern; });
-    if (group == groups.end()) group = groups.insert(groups.end(), {pattern, {}});
-    if (number) group->second.push_back(*number);
+    const auto [place, fresh] = places.emplace(pattern, groups.size());
+    if (fresh) groups.emplace_back(pattern, std::vector<int64_t>());
+    if (number) groups[place->second].second.push_back(*number);
   }
   std::vector<std::string> out;
   for (const auto& [pattern, numbers] : groups) {

@@ -151,7 +151,7 @@ std::vector<int64_t> token_ids(const Json& json, std::string_view name) {
 }
 
 void PretrainedConfig::set_num_labels(int64_t count) {
-  if (count < 1 || count > 10'000'000) throw ValueError(str("num_labels is ", count, ", expected 1 to 10000000"));
+  if (count < 1 || count > 1'000'000) throw ValueError(str("num_labels is ", count, ", expected 1 to 1000000"));
   if (count == num_labels()) return;
   id2label.clear();
   for (int64_t i = 0; i < count; ++i) id2label[i] = str("LABEL_", i);

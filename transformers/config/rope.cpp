@@ -48,7 +48,9 @@ void standardize_rope(PretrainedConfig& config, Json& rope_parameters, double de
                       std::string_view where) {
   Json& extra = config.extra;
   if (const auto* scaling = extra.find("rope_scaling"); scaling && scaling->is_object()) rope_parameters = *scaling;
-  if (!rope_parameters.is_object()) rope_parameters = Json::object();
+  if (!rope_parameters.is_object() && !rope_parameters.is_null())
+    throw ValueError(str(where, ": 'rope_parameters' is a ", rope_parameters.type_name(), ", expected an object"));
+  if (rope_parameters.is_null()) rope_parameters = Json::object();
   const auto move_in = [&](std::string_view key, const Json& fallback) {
     const auto* given = extra.find(key);
     if (!rope_parameters.contains(key) && (given || !fallback.is_null()))

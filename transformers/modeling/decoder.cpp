@@ -27,6 +27,8 @@ DecoderModel::DecoderModel(std::shared_ptr<PretrainedConfig> c, const Options& o
       embed_tokens(child<nn::Embedding>("embed_tokens", {.count = o.vocab, .size = o.hidden, .padding = o.padding})),
       layers(children("layers", o.layers, make_layer)),
       norm(child<nn::RMSNorm>("norm", {.size = o.hidden, .eps = o.norm_eps})) {
+  for (const auto& window : o.windows)
+    if (window && *window < 1) throw ValueError(str("sliding_window is ", *window, ", expected at least 1"));
   if (o.rotary.head_size > 0) rotary_ = nn::Rotary(o.rotary);
 }
 

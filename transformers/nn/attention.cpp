@@ -40,6 +40,8 @@ AttentionResult eager(const at::Tensor& q, const at::Tensor& k, const at::Tensor
 AttentionResult sdpa(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& mask,
                      const AttentionOptions& o) {
   if (o.dropout == 0) return {.hidden = kernels::attention(q, k, v, mask, o.is_causal, o.scale)};
+  // libtorch aligns its causal mask to the first key, not to the last: with a past it would be another mask.
+  if (o.is_causal && q.size(2) != k.size(2)) return eager(q, k, v, mask, o);
   std::optional<at::Tensor> optional_mask;
   if (mask.defined()) optional_mask = mask;
   return {.hidden = at::scaled_dot_product_attention(q, k, v, optional_mask, o.dropout, o.is_causal, o.scale,

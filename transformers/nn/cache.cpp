@@ -31,6 +31,11 @@ void select_batch(at::Tensor& tensor, const at::Tensor& index) {
   if (tensor.defined()) tensor = tensor.index_select(0, index.to(tensor.device()));
 }
 
+int64_t checked_length(int64_t length) {
+  if (length < 0) throw ValueError(str("a cache cannot be cropped to ", length, " tokens"));
+  return length;
+}
+
 }  // namespace
 
 void DynamicLayer::reserve(const at::Tensor& like, int64_t length) {
@@ -73,7 +78,7 @@ void DynamicLayer::reset() {
   length_ = 0;
 }
 
-void DynamicLayer::crop(int64_t length) { length_ = std::min(length_, length); }
+void DynamicLayer::crop(int64_t length) { length_ = std::min(length_, checked_length(length)); }
 
 std::pair<at::Tensor, at::Tensor> StaticLayer::update(const at::Tensor& k, const at::Tensor& v) {
   const int64_t count = k.size(kLengthDim);
@@ -96,7 +101,7 @@ void StaticLayer::reorder(const at::Tensor& batch_index) {
 
 void StaticLayer::reset() { length_ = 0; }
 
-void StaticLayer::crop(int64_t length) { length_ = std::min(length_, length); }
+void StaticLayer::crop(int64_t length) { length_ = std::min(length_, checked_length(length)); }
 
 std::pair<at::Tensor, at::Tensor> SlidingLayer::update(const at::Tensor& k, const at::Tensor& v) {
   const auto keys = append(keys_, k), values = append(values_, v);
@@ -123,7 +128,7 @@ void SlidingLayer::reset() {
 }
 
 void SlidingLayer::crop(int64_t length) {
-  if (length >= length_) return;
+  if (checked_length(length) >= length_) return;
   if (length_ >= window_)
     throw ValueError(
         str("a sliding window of ", window_, " has already dropped tokens and cannot go back to ", length));

@@ -30,7 +30,12 @@ void Facet::remove_hook(const Hook* hook) {
 
 HookScope::HookScope(const Facet& facet, torch::nn::Module& module, const Tensors& arguments)
     : hooks_(facet.hooks()), module_(module) {
-  for (; open_ < hooks_.size(); ++open_) hooks_[open_]->before(module_, arguments);
+  try {
+    for (; open_ < hooks_.size(); ++open_) hooks_[open_]->before(module_, arguments);
+  } catch (...) {  // the destructor does not run for a constructor that throws
+    while (open_ > 0) hooks_[--open_]->failed(module_);
+    throw;
+  }
 }
 
 void HookScope::finish(const Tensors& results) {

@@ -90,6 +90,10 @@ Rotary::Rotary(const Options& options) : options_(options) {
   type_ = p.get("rope_type", "default");
   theta_ = p.get("rope_theta", 10000.0);
   size_ = static_cast<int64_t>(static_cast<double>(options_.head_size) * p.get("partial_rotary_factor", 1.0));
+  constexpr int64_t kMostSize = 1 << 16;
+  if (size_ > options_.head_size || size_ > kMostSize)
+    throw ValueError(
+        str("a rotary size of ", size_, " is more than the head size ", options_.head_size, " or ", kMostSize));
   if (size_ < 2 || size_ % 2 != 0)
     throw ValueError(str("a rotary size of ", size_, " (head size ", options_.head_size, ") is not even and positive"));
   factor_ = p.get("factor", 0.0);

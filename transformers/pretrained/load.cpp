@@ -49,7 +49,11 @@ at::ScalarType choose_dtype(const FromPretrainedOptions& options, const Pretrain
 std::shared_ptr<PreTrainedModel> build_on_meta(const ModelClass& row, const std::shared_ptr<PretrainedConfig>& config,
                                                const Json& arguments, at::ScalarType dtype) {
   const nn::ParameterScope scope({.device = at::kMeta, .dtype = dtype});
-  return row.make(config, arguments);
+  try {
+    return row.make(config, arguments);
+  } catch (const ValueError& error) {
+    throw ValueError(str(config->name_or_path, ": the config does not describe a model: ", error.what()));
+  }
 }
 
 // A key that `_tied_weights_keys` names may lie in a file under any of its names: see fill_ties.
@@ -88,6 +92,15 @@ Filled read_tensors(const LoadPlan& plan, const CheckpointReader& reader, const 
   Filled filled;
   for (size_t i = 0; i < tensors.size(); ++i) filled.emplace(plan.tensors[i].name, std::move(tensors[i]));
   return filled;
+}
+
+// Integer weights would load and fail in the first product.
+void check_types(const PreTrainedModel& model, const Filled& filled, const std::string& where) {
+  const auto state = model.state_dict();
+  for (const auto& [name, tensor] : filled)
+    if (at::isFloatingType(state.at(name).scalar_type()) != at::isFloatingType(tensor.scalar_type()))
+      throw RuntimeError(str(where, ": ", quote(name), " is of type ", info(to_data_type(tensor.scalar_type())).name,
+                             " in the checkpoint, the model needs a floating type there"));
 }
 
 // Ties what the class declares unless the file contradicts it, whichever of the names the file used.
@@ -215,6 +228,7 @@ LoadingInfo fill(PreTrainedModel& model, const CheckpointReader& reader, const F
   info.unexpected_keys.insert(plan.unexpected.begin(), plan.unexpected.end());
   for (const auto& m : plan.mismatched) info.mismatched_keys.emplace(m.name, m.checkpoint_shape, m.model_shape);
   auto filled = read_tensors(plan, reader, model, dtype);
+  check_types(model, filled, where);
   fill_ties(model, filled, info.missing_keys);
   for (const auto pattern : model.model_class().ignore_missing)
     std::erase_if(info.missing_keys, [&](const std::string& key) { return key_matches(pattern, key); });
@@ -240,13 +254,27 @@ void throw_not_registered(const std::type_info& type) {
       str("the class ", type.name(), " is not registered; name a class of models/ or add it to an Architecture"));
 }
 
+// Before memory goes into building layers that no file of this size can fill.
+static void check_layers(const PretrainedConfig& config, const CheckpointReader& reader, const std::string& where) {
+  const auto layers = config.get("num_hidden_layers");
+  const auto most = std::max<int64_t>(1000, static_cast<int64_t>(reader.entries().size()));
+  if (layers.is_int() && layers.as_int() > most)
+    throw ValueError(str(where, ": the config has ", layers.as_int(), " layers, the checkpoint ",
+                         reader.entries().size(), " tensors; config and weights do not belong together"));
+}
+
 LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<PretrainedConfig>& config,
                                       const ModelClass& row, const FromPretrainedOptions& options) {
   const auto& name = source.snapshot.source;
   if (config->output_attentions && options.attn_implementation.value_or("eager") != "eager")
     throw ValueError(str("output_attentions needs attn_implementation eager, ", quote(*options.attn_implementation),
                          " was asked for"));
+  if (const auto* method = config->extra.find("quantization_config"); method && !method->is_null())
+    throw ImportError(str(name, ": the weights are quantised (",
+                          method->is_object() ? method->get("quant_method", "?") : "?",
+                          "), which this version does not compute with"));
   open_weights(source, options);
+  check_layers(*config, *source.reader, name);
   const auto dtype = choose_dtype(options, *config, source.reader.get());
   config->dtype = std::string(info(to_data_type(dtype)).name);
   return without_torch_errors(name, [&] {

@@ -58,6 +58,9 @@ int run_forward(const Arguments& arguments) {
   if (arguments.has("output-attentions")) options.kwargs["output_attentions"] = true;  // so that eager is chosen
   options.output_loading_info = arguments.has("loading-info");
   const auto inputs_file = arguments.text("inputs");
+  std::error_code ignored;
+  if (std::filesystem::equivalent(inputs_file, arguments.text("outputs"), ignored))
+    throw ValueError(str("--inputs and --outputs are the same file, ", inputs_file, "; name another for the outputs"));
   const auto tensors = read_tensors(inputs_file);
   const auto loaded = load_model(arguments, options);
   if (options.output_loading_info) write_loading_info(arguments.text("loading-info"), *loaded.loading_info);
