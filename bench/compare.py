@@ -5,6 +5,8 @@ For each model and dtype, interleaved and repeated: the time of from_pretrained,
 the first token, prefill and decode speed, and peak memory. Every figure is the median. Run it through script/bench.
 """
 import argparse
+import importlib.metadata
+import importlib.util
 import json
 import os
 import pathlib
@@ -182,6 +184,11 @@ def big_folder(dtype):
     return folder
 
 
+def made_apart(part, model, dtype):
+    """A folder made by a process of its own: the peak memory of the measured ones starts at what their parent holds."""
+    return pathlib.Path(json.loads(run([sys.executable, __file__, "--part", part, "--model", model, "--dtype", dtype]).splitlines()[-1]))
+
+
 def warm_file_cache(folder):
     for file in folder.glob("*.safetensors"):
         with open(file, "rb") as stream:
@@ -199,7 +206,7 @@ def parse_options():
     parser.add_argument("--prompt-tokens", type=int, default=512)
     parser.add_argument("--decode-tokens", type=int, default=64)
     parser.add_argument("--output", type=pathlib.Path, help="writes the figures as JSON")
-    parser.add_argument("--part", choices=("first_token", "speed"), help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=("first_token", "speed", "smollm2", "big"), help=argparse.SUPPRESS)
     parser.add_argument("--model", help=argparse.SUPPRESS)
     parser.add_argument("--ids", default="1,520,9531,198", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -210,26 +217,27 @@ def parse_options():
 def main():
     options = parse_options()
     if options.part:
-        print(json.dumps({"first_token": reference_first_token, "speed": reference_speed}[options.part](options)))
+        parts = {"first_token": reference_first_token, "speed": reference_speed,
+                 "smollm2": lambda o: str(smollm2_folder(pathlib.Path(o.model), o.dtype)),
+                 "big": lambda o: str(big_folder(o.dtype))}
+        print(json.dumps(parts[options.part](options)))
         return
-    try:
-        import torch  # noqa: F401
-        import transformers
-    except ImportError as error:
-        sys.exit(f"skipped: {error.name} is not in {sys.executable}; script/bench --install-reference installs it")
+    missing = [name for name in ("torch", "transformers") if not importlib.util.find_spec(name)]
+    if missing:
+        sys.exit(f"skipped: {missing[0]} is not in {sys.executable}; script/bench --install-reference installs it")
     if "TRANSFORMERS_CPP" not in os.environ:
         sys.exit("error: TRANSFORMERS_CPP must name the program; run script/bench")
     gguf = options.gguf or next(iter((ROOT / "models" / "smollm2").glob("*.gguf")), None)
     if gguf is None:
         sys.exit("error: models/smollm2 holds no .gguf file; script/demo fetches it")
-    print(f"reference: transformers {transformers.__version__}, torch {torch.__version__}")
+    print(f"reference: transformers {importlib.metadata.version('transformers')}, torch {importlib.metadata.version('torch')}")
     reports = []
     for dtype in options.dtype.split(","):
-        folder = smollm2_folder(gguf, dtype)
+        folder = made_apart("smollm2", gguf, dtype)
         warm_file_cache(folder)
         reports.append(compare("SmolLM2-135M, safetensors", folder, dtype, options))
     if options.big:
-        folder = big_folder("bfloat16")
+        folder = made_apart("big", "-", "bfloat16")
         warm_file_cache(folder)
         reports.append(compare("random Llama, 1.1 billion parameters", folder, "bfloat16", options))
     if options.output:
