@@ -48,6 +48,15 @@ void print_outputs(const NamedTensors& outputs, bool is_json) {
   if (is_json) write_out(Json(Json::Object{{"outputs", std::move(fields)}}).dump() + "\n");
 }
 
+// What a model finds wrong with its inputs is wrong in that file.
+NamedTensors run_model(PreTrainedModel& model, const ModelInputs& inputs, const std::string& inputs_file) {
+  try {
+    return model.forward(inputs).flatten();
+  } catch (const Error& error) {
+    throw RuntimeError(str(inputs_file, ": the model cannot take these inputs: ", error.what()));
+  }
+}
+
 }  // namespace
 
 int run_forward(const Arguments& arguments) {
@@ -69,7 +78,7 @@ int run_forward(const Arguments& arguments) {
   auto inputs = model_inputs(tensors, loaded->dtype(), inputs_file);
   if (arguments.has("output-hidden-states")) inputs.output_hidden_states = true;
   if (arguments.has("output-attentions")) inputs.output_attentions = true;
-  const auto outputs = loaded->forward(inputs).flatten();
+  const auto outputs = run_model(*loaded, inputs, inputs_file);
   write_tensors(arguments.text("outputs"), outputs);
   print_outputs(outputs, arguments.has("json"));
   return 0;
