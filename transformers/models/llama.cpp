@@ -1,5 +1,7 @@
 #include "transformers/models/llama.h"
 
+#include "transformers/modeling/pre_norm_options.h"
+
 namespace transformers {
 
 void LlamaConfig::finish(std::string_view where) {
@@ -9,27 +11,10 @@ void LlamaConfig::finish(std::string_view where) {
 }
 
 static PreNormDecoderOptions llama_options(LlamaConfig& c) {
-  c.resolve();
-  return {.model = {.vocab = c.vocab_size,
-                    .hidden = c.hidden_size,
-                    .layers = c.num_hidden_layers,
-                    .norm_eps = c.rms_norm_eps,
-                    .padding = c.pad_token_id,
-                    .rotary = {.head_size = *c.head_dim,
-                               .max_positions = c.max_position_embeddings,
-                               .parameters = c.rope_parameters}},
-          .layer = {.attention = {.hidden = c.hidden_size,
-                                  .heads = c.num_attention_heads,
-                                  .kv_heads = *c.num_key_value_heads,
-                                  .head_size = *c.head_dim,
-                                  .bias = c.attention_bias,
-                                  .output_bias = c.attention_bias,
-                                  .dropout = c.attention_dropout},
-                    .mlp = {.hidden = c.hidden_size,
-                            .inner = c.intermediate_size,
-                            .activation = c.hidden_act,
-                            .bias = c.mlp_bias},
-                    .norm_eps = c.rms_norm_eps}};
+  auto o = pre_norm_options(c);
+  o.layer.attention.bias = o.layer.attention.output_bias = c.attention_bias;
+  o.layer.mlp.bias = c.mlp_bias;
+  return o;
 }
 
 LlamaModel::LlamaModel(const std::shared_ptr<LlamaConfig>& c) : DecoderModel(c, llama_options(*c)) { post_init(); }

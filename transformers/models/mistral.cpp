@@ -1,5 +1,7 @@
 #include "transformers/models/mistral.h"
 
+#include "transformers/modeling/pre_norm_options.h"
+
 namespace transformers {
 
 void MistralConfig::finish(std::string_view where) {
@@ -9,28 +11,9 @@ void MistralConfig::finish(std::string_view where) {
 }
 
 static PreNormDecoderOptions mistral_options(MistralConfig& c) {
-  c.resolve();
-  return {
-      .model = {.vocab = c.vocab_size,
-                .hidden = c.hidden_size,
-                .layers = c.num_hidden_layers,
-                .norm_eps = c.rms_norm_eps,
-                .padding = c.pad_token_id,
-                .rotary = {.head_size = *c.head_dim,
-                           .max_positions = c.max_position_embeddings,
-                           .parameters = c.rope_parameters},
-                .windows = c.sliding_window ? std::vector(static_cast<size_t>(c.num_hidden_layers), c.sliding_window)
-                                            : std::vector<std::optional<int64_t>>()},
-      .layer = {
-          .attention = {.hidden = c.hidden_size,
-                        .heads = c.num_attention_heads,
-                        .kv_heads = *c.num_key_value_heads,
-                        .head_size = *c.head_dim,
-                        .bias = false,
-                        .output_bias = false,
-                        .dropout = c.attention_dropout},
-          .mlp = {.hidden = c.hidden_size, .inner = c.intermediate_size, .activation = c.hidden_act, .bias = false},
-          .norm_eps = c.rms_norm_eps}};
+  auto o = pre_norm_options(c);
+  if (c.sliding_window) o.model.windows.assign(static_cast<size_t>(c.num_hidden_layers), c.sliding_window);
+  return o;
 }
 
 MistralModel::MistralModel(const std::shared_ptr<MistralConfig>& c) : DecoderModel(c, mistral_options(*c)) {

@@ -1,5 +1,7 @@
 #include "transformers/models/qwen2.h"
 
+#include "transformers/modeling/pre_norm_options.h"
+
 namespace transformers {
 
 void Qwen2Config::finish(std::string_view where) {
@@ -11,26 +13,10 @@ void Qwen2Config::finish(std::string_view where) {
 }
 
 static PreNormDecoderOptions qwen2_options(Qwen2Config& c) {
-  c.resolve();
-  return {.model = {.vocab = c.vocab_size,
-                    .hidden = c.hidden_size,
-                    .layers = c.num_hidden_layers,
-                    .norm_eps = c.rms_norm_eps,
-                    .padding = c.pad_token_id,
-                    .rotary = {.head_size = *c.head_dim,
-                               .max_positions = c.max_position_embeddings,
-                               .parameters = c.rope_parameters},
-                    .windows = layer_windows(c.layer_types, c.sliding_window, c.num_hidden_layers)},
-          .layer = {
-              .attention = {.hidden = c.hidden_size,
-                            .heads = c.num_attention_heads,
-                            .kv_heads = *c.num_key_value_heads,
-                            .head_size = *c.head_dim,
-                            .bias = true,
-                            .output_bias = false,
-                            .dropout = c.attention_dropout},
-              .mlp = {.hidden = c.hidden_size, .inner = c.intermediate_size, .activation = c.hidden_act, .bias = false},
-              .norm_eps = c.rms_norm_eps}};
+  auto o = pre_norm_options(c);
+  o.model.windows = layer_windows(c.layer_types, c.sliding_window, c.num_hidden_layers);
+  o.layer.attention.bias = true;
+  return o;
 }
 
 Qwen2Model::Qwen2Model(const std::shared_ptr<Qwen2Config>& c) : DecoderModel(c, qwen2_options(*c)) { post_init(); }

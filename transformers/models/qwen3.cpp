@@ -1,5 +1,7 @@
 #include "transformers/models/qwen3.h"
 
+#include "transformers/modeling/pre_norm_options.h"
+
 namespace transformers {
 
 void Qwen3Config::finish(std::string_view where) {
@@ -11,27 +13,11 @@ void Qwen3Config::finish(std::string_view where) {
 }
 
 static PreNormDecoderOptions qwen3_options(Qwen3Config& c) {
-  c.resolve();
-  return {.model = {.vocab = c.vocab_size,
-                    .hidden = c.hidden_size,
-                    .layers = c.num_hidden_layers,
-                    .norm_eps = c.rms_norm_eps,
-                    .padding = c.pad_token_id,
-                    .rotary = {.head_size = *c.head_dim,
-                               .max_positions = c.max_position_embeddings,
-                               .parameters = c.rope_parameters},
-                    .windows = layer_windows(c.layer_types, c.sliding_window, c.num_hidden_layers)},
-          .layer = {
-              .attention = {.hidden = c.hidden_size,
-                            .heads = c.num_attention_heads,
-                            .kv_heads = *c.num_key_value_heads,
-                            .head_size = *c.head_dim,
-                            .bias = c.attention_bias,
-                            .output_bias = c.attention_bias,
-                            .qk_norm_eps = c.rms_norm_eps,
-                            .dropout = c.attention_dropout},
-              .mlp = {.hidden = c.hidden_size, .inner = c.intermediate_size, .activation = c.hidden_act, .bias = false},
-              .norm_eps = c.rms_norm_eps}};
+  auto o = pre_norm_options(c);
+  o.model.windows = layer_windows(c.layer_types, c.sliding_window, c.num_hidden_layers);
+  o.layer.attention.bias = o.layer.attention.output_bias = c.attention_bias;
+  o.layer.attention.qk_norm_eps = c.rms_norm_eps;
+  return o;
 }
 
 Qwen3Model::Qwen3Model(const std::shared_ptr<Qwen3Config>& c) : DecoderModel(c, qwen3_options(*c)) { post_init(); }

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "transformers/modeling/decoder.h"
+
+namespace transformers {
+
+/// What every Llama-like config says under the same field names, once its dependent fields are filled; the architecture
+/// adds its biases, windows and norms. No projection has a bias and attention is full.
+template <class Config>
+[[nodiscard]] PreNormDecoderOptions pre_norm_options(Config& c) {
+  c.resolve();
+  return {.model = {.vocab = c.vocab_size,
+                    .hidden = c.hidden_size,
+                    .layers = c.num_hidden_layers,
+                    .norm_eps = c.rms_norm_eps,
+                    .padding = c.pad_token_id,
+                    .rotary = {.head_size = *c.head_dim,
+                               .max_positions = c.max_position_embeddings,
+                               .parameters = c.rope_parameters}},
+          .layer = {
+              .attention = {.hidden = c.hidden_size,
+                            .heads = c.num_attention_heads,
+                            .kv_heads = *c.num_key_value_heads,
+                            .head_size = *c.head_dim,
+                            .dropout = c.attention_dropout},
+              .mlp = {.hidden = c.hidden_size, .inner = c.intermediate_size, .activation = c.hidden_act, .bias = false},
+              .norm_eps = c.rms_norm_eps}};
+}
+
+}  // namespace transformers
