@@ -14,8 +14,6 @@ namespace {
 using ::testing::HasSubstr;
 using testing::TemporaryFolder;
 
-using Metadata = OrderedMap<std::string, std::string>;
-
 // Everything that `reader` holds, backwards, so that the order is the writer's doing.
 std::vector<CheckpointWriteEntry> reversed_entries(const CheckpointReader& reader) {
   std::vector<CheckpointWriteEntry> out;
@@ -41,9 +39,7 @@ TEST(SafetensorsWriter, WritesTheBytesOfTheReference) {  // S07
   for (const char* name : {"all_dtypes", "no_metadata", "no_tensors"}) {
     const auto original = testing::data_file(str("reference/", name, ".safetensors"));
     const auto reader = open_checkpoint(original);
-    Metadata metadata;
-    for (const auto& [key, value] : reader->metadata().as_object()) metadata.set(key, value.as_string());
-    write_safetensors(file, reversed_entries(*reader), metadata);
+    write_safetensors(file, reversed_entries(*reader), reader->metadata());
     EXPECT_EQ(read_text(file), read_text(original)) << name;
   }
 }
@@ -54,10 +50,10 @@ TEST(SafetensorsWriter, ReplacesTheFileThatItReadsFrom) {
   std::filesystem::copy_file(testing::data_file("reference/all_dtypes.safetensors"), file);
   const auto before = read_text(file);
   const auto reader = open_checkpoint(file);
-  const Metadata metadata{{"format", "pt"}};
+  const Json metadata(Json::Object{{"format", "pt"}});
   write_safetensors(file, reversed_entries(*reader), metadata);
   EXPECT_EQ(read_text(file), before);
-  write_safetensors(file, std::vector{make_entry("other", "xyz")}, {});
+  write_safetensors(file, std::vector{make_entry("other", "xyz")});
   EXPECT_EQ(reader->bytes(*reader->find("t.uint64")).bytes.size(), 48U);
   write_safetensors(file, reversed_entries(*reader), metadata);
   EXPECT_EQ(read_text(file), before) << "the old mapping stays valid";
@@ -78,7 +74,7 @@ TEST(SafetensorsWriter, AsksForOneTensorAtATime) {
     };
     entries.push_back(std::move(entry));
   }
-  write_safetensors(folder.path() / "model.safetensors", entries, {});
+  write_safetensors(folder.path() / "model.safetensors", entries);
   EXPECT_EQ(asked, 5);
   EXPECT_EQ(most_alive, 1);
   EXPECT_EQ(alive, 0);
@@ -87,29 +83,31 @@ TEST(SafetensorsWriter, AsksForOneTensorAtATime) {
 TEST(SafetensorsWriter, RefusesWhatTheFormatCannotHoldAndKeepsTheOldFile) {
   const TemporaryFolder folder;
   const auto file = folder.write("model.safetensors", "old");
-  const auto refusal = [&](std::vector<CheckpointWriteEntry> entries, const Metadata& metadata) -> std::string {
+  const auto refusal = [&](std::vector<CheckpointWriteEntry> entries,
+                           const Json::Object& metadata = {}) -> std::string {
     try {
-      write_safetensors(file, entries, metadata);
+      write_safetensors(file, entries, Json(metadata));
     } catch (const ValueError& error) {
       return error.what();
     }
     return "";
   };
-  EXPECT_THAT(refusal({{.name = "q", .dtype = DataType::Q4_0, .shape = {32}}}, {}), HasSubstr("q4_0"));
-  EXPECT_THAT(refusal({make_entry("a", "x"), make_entry("a", "y")}, {}), HasSubstr("the name is taken"));
-  EXPECT_THAT(refusal({make_entry("__metadata__", "x")}, {}), HasSubstr("the name is taken"));
-  EXPECT_THAT(refusal({make_entry("\xff", "x")}, {}), HasSubstr("UTF-8"));
+  EXPECT_THAT(refusal({{.name = "q", .dtype = DataType::Q4_0, .shape = {32}}}), HasSubstr("q4_0"));
+  EXPECT_THAT(refusal({make_entry("a", "x"), make_entry("a", "y")}), HasSubstr("the name is taken"));
+  EXPECT_THAT(refusal({make_entry("__metadata__", "x")}), HasSubstr("the name is taken"));
+  EXPECT_THAT(refusal({make_entry("\xff", "x")}), HasSubstr("UTF-8"));
   EXPECT_THAT(refusal({make_entry("a", "x")}, {{"k", "\xff"}}), HasSubstr("UTF-8"));
-  EXPECT_THAT(refusal({{.name = "a", .dtype = DataType::U8, .shape = {-1}}}, {}), HasSubstr("[-1]"));
+  EXPECT_THAT(refusal({make_entry("a", "x")}, {{"k", 1}}), HasSubstr("expected a string"));
+  EXPECT_THAT(refusal({{.name = "a", .dtype = DataType::U8, .shape = {-1}}}), HasSubstr("[-1]"));
   auto short_entry = make_entry("a", "xyz");
   short_entry.shape = {4};
-  EXPECT_THAT(refusal({make_entry("0", "x"), short_entry}, {}), HasSubstr("came with 3 bytes"));
+  EXPECT_THAT(refusal({make_entry("0", "x"), short_entry}), HasSubstr("came with 3 bytes"));
   EXPECT_EQ(read_text(file), "old");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1) << "no temporary file is left";
 }
 
 TEST(SafetensorsWriter, ReportsAFolderThatDoesNotExist) {
-  EXPECT_THROW(write_safetensors("/nonexistent/model.safetensors", {}, {}), OSError);
+  EXPECT_THROW(write_safetensors("/nonexistent/model.safetensors", {}), OSError);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ void extract(const fs::path& golden, const std::string& prefix, const std::strin
                          .shape = entry.shape,
                          .bytes = [&reader, &entry] { return reader->bytes(entry); }});
   ASSERT_FALSE(entries.empty()) << prefix;
-  write_safetensors(target, entries, {});
+  write_safetensors(target, entries);
 }
 
 std::vector<float> floats_of(const CheckpointReader& reader, const std::string& name) {

@@ -42,7 +42,7 @@ struct MaterializeTest : ::testing::Test {
         .name = "x", .dtype = to_data_type(x.scalar_type()), .shape = x.sizes().vec(), .bytes = [bytes] {
           return SharedBytes{.bytes = bytes};
         }};
-    write_safetensors(folder / "model.safetensors", {&entry, 1}, {});
+    write_safetensors(folder / "model.safetensors", {&entry, 1});
     return open_checkpoint(folder / "model.safetensors");
   }
   fs::path folder;

@@ -19,9 +19,9 @@ struct CheckpointEntry {
   std::string name = {};
   DataType dtype = DataType::F32;
   std::vector<int64_t> shape = {};
-  size_t file = 0;      // index into CheckpointReader::files()
-  uint64_t offset = 0;  // of the first byte in that file
-  uint64_t size_bytes = 0;
+  size_t file = 0;          // index into CheckpointReader::files()
+  uint64_t offset = 0;      // of the first byte in that file; 0 where the bytes are no single run in it
+  uint64_t size_bytes = 0;  // of the tensor, row-major
 };
 
 /// Reads one checkpoint: one file, or several under an index. Everything is validated when it is opened; data is mapped
@@ -34,28 +34,15 @@ class CheckpointReader {
   [[nodiscard]] virtual std::span<const CheckpointEntry> entries() const = 0;
   /// The entry called `name`, or null.
   [[nodiscard]] virtual const CheckpointEntry* find(std::string_view name) const = 0;
-  /// The raw bytes of an entry of this reader, little-endian, mapped; `owner` keeps the mapping alive.
+  /// The raw bytes of an entry of this reader, little-endian, row-major: mapped where they lie so in the file,
+  /// otherwise a copy of this one tensor. `owner` keeps them alive.
   [[nodiscard]] virtual SharedBytes bytes(const CheckpointEntry& entry) const = 0;
   [[nodiscard]] virtual std::span<const std::filesystem::path> files() const = 0;
   /// Safetensors: the strings of `__metadata__`; GGUF: all key-value pairs; index files: their `metadata`.
   [[nodiscard]] virtual const Json& metadata() const = 0;
-  /// The naming dialect of the keys: "transformers" or "gguf".
+  /// The naming dialect of the keys and the layout of what they name; see CheckpointFormat::dialect.
   [[nodiscard]] virtual std::string_view dialect() const = 0;
 };
-
-/// Names of the format: "safetensors", "gguf".
-struct CheckpointFormat {
-  std::string_view name = {};
-  /// True when the file is of this format, judged by its first bytes (up to 16) and its name.
-  bool (*matches)(std::span<const std::byte> head, const std::filesystem::path& file) = nullptr;
-  std::unique_ptr<CheckpointReader> (*open)(const std::filesystem::path& file) = nullptr;
-};
-[[nodiscard]] std::span<const CheckpointFormat* const> checkpoint_formats();
-
-/// Opens a single weights file, or a `*.index.json` with its shards. Errors are OSErrors of one sentence that name the
-/// file and the reason: missing, empty, a Git LFS pointer, truncated, malformed, of no known format (they are listed).
-/// An index without `weight_map`, or with a shard that is no plain file name beside it, is a ValueError.
-[[nodiscard]] std::unique_ptr<CheckpointReader> open_checkpoint(const std::filesystem::path& file);
 
 /// One tensor to be written; `bytes` is asked for once, while writing, and dropped before the next.
 struct CheckpointWriteEntry {
@@ -64,5 +51,28 @@ struct CheckpointWriteEntry {
   std::vector<int64_t> shape = {};
   std::function<SharedBytes()> bytes = {};
 };
+
+/// A file format of weights; each is one record here and one line in formats.cpp.
+struct CheckpointFormat {
+  std::string_view name = {};
+  std::string_view extension = {};  // with its dot, of the files that we write
+  /// What the keys are called and how the tensors lie: "transformers", "gguf", "keras" (TF 2 models), "tensorflow" (TF
+  /// 1 variables) or "flax". A format that holds any of them says "transformers".
+  std::string_view dialect = "transformers";
+  /// True when the file is of this format, judged by its first bytes (up to 16) and its name.
+  bool (*matches)(std::span<const std::byte> head, const std::filesystem::path& file) = nullptr;
+  std::unique_ptr<CheckpointReader> (*open)(const std::filesystem::path& file) = nullptr;
+  /// Writes one checkpoint; it appears whole or not at all. `metadata` is an object like CheckpointReader::metadata.
+  /// Throws ValueError for what the format cannot hold. Null: this version only reads the format.
+  void (*write)(const std::filesystem::path& file, std::span<const CheckpointWriteEntry> entries,
+                const Json& metadata) = nullptr;
+};
+/// Every format of the library, alphabetical.
+[[nodiscard]] std::span<const CheckpointFormat* const> checkpoint_formats();
+
+/// Opens a single weights file, or a `*.index.json` with its shards. Errors are OSErrors of one sentence that name the
+/// file and the reason: missing, empty, a Git LFS pointer, truncated, malformed, of no known format (they are listed).
+/// An index without `weight_map`, or with a shard that is no plain file name beside it, is a ValueError.
+[[nodiscard]] std::unique_ptr<CheckpointReader> open_checkpoint(const std::filesystem::path& file);
 
 }  // namespace transformers

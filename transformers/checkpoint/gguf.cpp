@@ -250,6 +250,12 @@ Json read_gguf_metadata(const std::filesystem::path& file) {
   return GgufParser(*mapped).parse_metadata();
 }
 
-constinit const CheckpointFormat gguf_format{.name = "gguf", .matches = matches, .open = open_gguf};
+constinit const CheckpointFormat gguf_format{
+    .name = "gguf",
+    .extension = ".gguf",
+    .dialect = "gguf",
+    .matches = matches,
+    .open = open_gguf,
+};
 
 }  // namespace transformers

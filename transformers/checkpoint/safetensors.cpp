@@ -215,6 +215,11 @@ std::unique_ptr<CheckpointReader> open_safetensors(const std::filesystem::path& 
 }  // namespace
 
 constinit const CheckpointFormat safetensors_format{
-    .name = "safetensors", .matches = matches, .open = open_safetensors};
+    .name = "safetensors",
+    .extension = ".safetensors",
+    .matches = matches,
+    .open = open_safetensors,
+    .write = write_safetensors,
+};
 
 }  // namespace transformers

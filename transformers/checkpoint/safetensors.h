@@ -1,6 +1,5 @@
 #pragma once
 
-#include "transformers/base/ordered_map.h"
 #include "transformers/checkpoint/checkpoint.h"
 
 namespace transformers {
@@ -11,8 +10,9 @@ extern const CheckpointFormat safetensors_format;
 
 /// Writes one safetensors file atomically (temporary file, sync, rename), so a mapping of the old file stays valid.
 /// Tensors are laid out in the order that the reference's writer uses: larger alignment first, then by name.
-/// `metadata` becomes `__metadata__`. Throws ValueError for a dtype without a code or bytes of the wrong size.
+/// `metadata`, an object of strings, becomes `__metadata__`. Throws ValueError for a dtype without a code, bytes of the
+/// wrong size, metadata of another kind.
 void write_safetensors(const std::filesystem::path& file, std::span<const CheckpointWriteEntry> entries,
-                       const OrderedMap<std::string, std::string>& metadata);
+                       const Json& metadata = Json::object());
 
 }  // namespace transformers

@@ -48,13 +48,9 @@ std::string shape_text(std::span<const int64_t> shape) {
 
 // Written piece by piece: a Json object looks its keys up one after the other.
 std::string make_header(const std::filesystem::path& file, std::span<const CheckpointWriteEntry* const> order,
-                        const OrderedMap<std::string, std::string>& metadata) {
+                        const Json& metadata) {
   std::string out = "{";
-  if (!metadata.empty()) {
-    Json::Object strings;
-    for (const auto& [key, value] : metadata) strings.emplace_back(key, Json(value));
-    out += str(Json(kMetadata).dump(), ":", Json(std::move(strings)).dump());
-  }
+  if (metadata.size() > 0) out += str(Json(kMetadata).dump(), ":", metadata.dump());
   uint64_t end = 0;
   for (const auto* entry : order) {
     const uint64_t begin = end;
@@ -71,16 +67,19 @@ std::string make_header(const std::filesystem::path& file, std::span<const Check
   return out;
 }
 
-void check_metadata(const std::filesystem::path& file, const OrderedMap<std::string, std::string>& metadata) {
-  for (const auto& [key, value] : metadata)
-    if (!is_utf8(key) || !is_utf8(value) || key.find('\0') != std::string::npos)
+void check_metadata(const std::filesystem::path& file, const Json& metadata) {
+  for (const auto& [key, value] : metadata.as_object()) {
+    if (!value.is_string())
+      throw ValueError(str(file, ": the metadata ", quote(key), " is a ", value.type_name(), ", expected a string"));
+    if (!is_utf8(key) || !is_utf8(value.as_string()) || key.find('\0') != std::string::npos)
       throw ValueError(str(file, ": the metadata ", quote(key), " is not UTF-8"));
+  }
 }
 
 }  // namespace
 
 void write_safetensors(const std::filesystem::path& file, std::span<const CheckpointWriteEntry> entries,
-                       const OrderedMap<std::string, std::string>& metadata) {
+                       const Json& metadata) {
   check_names(file, entries);
   check_metadata(file, metadata);
   const auto order = layout_order(entries);

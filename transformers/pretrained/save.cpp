@@ -116,9 +116,7 @@ void PreTrainedModel::save_pretrained(const fs::path& folder, const SavePretrain
   std::error_code code;
   fs::create_directories(folder, code);
   if (code) throw OSError(str(folder, ": cannot be created: ", code.message()));
-  OrderedMap<std::string, std::string> metadata;
-  metadata.set("format", "pt");
-  write_safetensors(folder / name, entries, metadata);
+  write_safetensors(folder / name, entries, Json(Json::Object{{"format", "pt"}}));
   saved->save_pretrained(folder);
   if (can_generate() && generation_config) generation_config->save_pretrained(folder);
 }

@@ -53,7 +53,7 @@ void write_tensors(const std::filesystem::path& file, const NamedTensors& tensor
     entries.push_back(
         {.name = name, .dtype = to_data_type(tensor.scalar_type()), .shape = tensor.sizes().vec(), .bytes = bytes});
   }
-  write_safetensors(file, entries, {});
+  write_safetensors(file, entries);
 }
 
 }  // namespace transformers::cli
