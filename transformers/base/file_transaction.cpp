@@ -1,0 +1,154 @@
+#include "transformers/base/file_transaction.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "transformers/base/error.h"
+#include "transformers/base/files.h"
+#include "transformers/base/strings.h"
+
+namespace transformers {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kPrivatePrefix = ".transformers-save-";
+constexpr std::string_view kCommittedFolder = ".transformers-committed";
+constexpr std::string_view kRemovals = ".removals";  // names, each ended by NUL
+
+[[noreturn]] void fail(const fs::path& path, std::string_view what) {
+  throw OSError(str(path, ": ", what, ": ", std::strerror(errno)));
+}
+
+// An open folder, locked: for as long as its owner lives, nobody else touches it.
+class LockedFolder {
+ public:
+  LockedFolder(const fs::path& folder, int how)
+      : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (descriptor_ < 0) return;
+    while (::flock(descriptor_, how) != 0) {
+      if (errno == EINTR) continue;
+      is_locked_ = errno != EWOULDBLOCK;  // a file system without locks: go on as if there were nobody else
+      return;
+    }
+    is_locked_ = true;
+  }
+  ~LockedFolder() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  LockedFolder(const LockedFolder&) = delete;
+  LockedFolder& operator=(const LockedFolder&) = delete;
+  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
+  [[nodiscard]] bool is_locked() const { return is_locked_; }
+  void sync() const { (void)::fsync(descriptor_); }
+  int release() { return std::exchange(descriptor_, -1); }
+
+ private:
+  int descriptor_ = -1;
+  bool is_locked_ = false;
+};
+
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code code;
+  for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code))
+    names.push_back(it->path().filename().native());
+  if (code) throw OSError(str(folder, ": cannot be listed: ", code.message()));
+  return names;
+}
+
+// Idempotent: a second process, or a second try, finds less to do and ends in the same place.
+void carry_out(const fs::path& folder) {
+  const auto committed = folder / kCommittedFolder;
+  std::vector<std::string> removals;
+  if (std::error_code code; fs::exists(committed / kRemovals, code))
+    removals = split(read_text(committed / kRemovals), '\0');
+  for (const auto& name : names_in(committed)) {
+    if (name == kRemovals) continue;
+    if (::rename((committed / name).c_str(), (folder / name).c_str()) != 0 && errno != ENOENT)
+      fail(folder / name, "an interrupted save cannot be finished");
+  }
+  for (const auto& name : removals)
+    if (!name.empty() && ::unlink((folder / name).c_str()) != 0 && errno != ENOENT)
+      fail(folder / name, "an interrupted save cannot be finished");
+  if (const LockedFolder synced(folder, LOCK_UN); synced.is_open()) synced.sync();
+  (void)::unlink((committed / kRemovals).c_str());
+  if (::rmdir(committed.c_str()) != 0 && errno != ENOENT) fail(committed, "cannot be removed");
+}
+
+// Private folders whose owners are gone: a living one holds its lock.
+void remove_abandoned(const fs::path& folder) {
+  for (const auto& name : names_in(folder)) {
+    if (!name.starts_with(kPrivatePrefix)) continue;
+    const LockedFolder abandoned(folder / name, LOCK_EX | LOCK_NB);
+    std::error_code ignored;
+    if (abandoned.is_locked()) fs::remove_all(folder / name, ignored);
+  }
+}
+
+void check_name(std::string_view name) {
+  if (name.empty() || name.front() == '.' || name.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos)
+    throw ValueError(str("the file name ", quote(name), " cannot be part of a save; expected a plain name"));
+}
+
+}  // namespace
+
+void finish_transactions(const fs::path& folder) {
+  struct stat status {};
+  if (::lstat((folder / kCommittedFolder).c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return;
+  const LockedFolder lock(folder, LOCK_EX);
+  if (::lstat((folder / kCommittedFolder).c_str(), &status) == 0) carry_out(folder);
+}
+
+FileTransaction::FileTransaction(fs::path folder) : folder_(std::move(folder)) {
+  static std::atomic<uint64_t> counter{0};
+  std::error_code code;
+  fs::create_directories(folder_, code);
+  if (code) throw OSError(str(folder_, ": cannot be created: ", code.message()));
+  finish_transactions(folder_);
+  remove_abandoned(folder_);
+  private_ = folder_ / str(kPrivatePrefix, int64_t{::getpid()}, "-", counter++);
+  if (::mkdir(private_.c_str(), 0777) != 0) fail(folder_, "cannot be written");
+  lock_ = LockedFolder(private_, LOCK_EX | LOCK_NB).release();
+}
+
+FileTransaction::~FileTransaction() {
+  std::error_code ignored;
+  if (!private_.empty()) fs::remove_all(private_, ignored);
+  if (lock_ >= 0) ::close(lock_);
+}
+
+fs::path FileTransaction::stage(std::string_view name) {
+  check_name(name);
+  return private_ / name;
+}
+
+void FileTransaction::remove(std::string_view name) {
+  check_name(name);
+  removed_.emplace_back(name);
+}
+
+void FileTransaction::commit() {
+  std::string removals;
+  for (const auto& name : removed_)
+    if (std::error_code code; !fs::exists(private_ / name, code)) removals += name + '\0';
+  if (!removals.empty()) write_text_atomic(private_ / kRemovals, removals);
+  if (lock_ >= 0 && ::fsync(lock_) != 0 && errno != EINVAL) fail(folder_, "cannot be synced, the old files are kept");
+  const LockedFolder lock(folder_, LOCK_EX);
+  struct stat status {};  // another process may have committed since, and died
+  if (::lstat((folder_ / kCommittedFolder).c_str(), &status) == 0) carry_out(folder_);
+  if (::rename(private_.c_str(), (folder_ / kCommittedFolder).c_str()) != 0)
+    fail(folder_, "cannot be written, the old files are kept");
+  private_.clear();
+  lock.sync();
+  carry_out(folder_);
+}
+
+}  // namespace transformers
