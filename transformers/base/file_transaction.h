@@ -22,6 +22,9 @@ class FileTransaction {
   FileTransaction(const FileTransaction&) = delete;
   FileTransaction& operator=(const FileTransaction&) = delete;
 
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+  /// Where what is staged lies, for those who write several files under names of their own.
+  [[nodiscard]] const std::filesystem::path& staging_folder() const { return private_; }
   /// Where to write the file that shall be called `name` in the folder: a plain file name that nothing else has.
   [[nodiscard]] std::filesystem::path stage(std::string_view name);
   /// The folder's file `name` goes away with the commit, unless it is staged.
