@@ -22,6 +22,9 @@ TEST(DataTypes, EveryRowIsFoundAgainByEachOfItsNames) {  // S07
     if (row.gguf >= 0) {
       EXPECT_EQ(data_type_from_gguf(row.gguf), row.type);
     }
+    if (!row.torch_storage.empty()) {
+      EXPECT_EQ(data_type_from_torch_storage(row.torch_storage), row.type);
+    }
     EXPECT_TRUE(!row.safetensors.empty() || row.gguf >= 0) << "no format has it";
     EXPECT_EQ(row.is_quantized, row.block_elements > 1);
   }
@@ -30,6 +33,7 @@ TEST(DataTypes, EveryRowIsFoundAgainByEachOfItsNames) {  // S07
 TEST(DataTypes, UnknownNamesAndNumbersAreAbsent) {
   for (const char* name : {"", "torch.", "F32", "float", "FLOAT32"}) EXPECT_FALSE(data_type_from_name(name)) << name;
   for (const char* code : {"", "f32", "F4", "Q4_0"}) EXPECT_FALSE(data_type_from_safetensors(code)) << code;
+  for (const char* name : {"", "Float", "floatstorage"}) EXPECT_FALSE(data_type_from_torch_storage(name)) << name;
   for (const int64_t number : {-1L, 4L, 5L, 9L, 15L, 31L, 40L, 1L << 32}) EXPECT_FALSE(data_type_from_gguf(number));
 }
 

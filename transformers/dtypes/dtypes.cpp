@@ -8,13 +8,14 @@ namespace {
 using enum DataType;
 
 constexpr DataTypeInfo plain(DataType type, std::string_view name, std::string_view safetensors, int gguf, int bytes,
-                             bool is_floating) {
+                             bool is_floating, std::string_view torch_storage = {}) {
   return {.type = type,
           .name = name,
           .safetensors = safetensors,
           .gguf = gguf,
           .block_bytes = bytes,
-          .is_floating = is_floating};
+          .is_floating = is_floating,
+          .torch_storage = torch_storage};
 }
 
 constexpr DataTypeInfo quantized(DataType type, std::string_view name, int gguf, int block_elements, int block_bytes) {
@@ -26,23 +27,24 @@ constexpr DataTypeInfo quantized(DataType type, std::string_view name, int gguf,
           .is_quantized = true};
 }
 
-// ggml has no unsigned integers and no float8; safetensors has no quantised blocks.
+// ggml has no unsigned integers and no float8; safetensors has no quantised blocks; torch stopped adding storage
+// classes before its wider unsigned integers and float8.
 constexpr DataTypeInfo kDataTypes[] = {
-    plain(Bool, "bool", "BOOL", -1, 1, false),
-    plain(U8, "uint8", "U8", -1, 1, false),
-    plain(I8, "int8", "I8", 24, 1, false),
+    plain(Bool, "bool", "BOOL", -1, 1, false, "BoolStorage"),
+    plain(U8, "uint8", "U8", -1, 1, false, "ByteStorage"),
+    plain(I8, "int8", "I8", 24, 1, false, "CharStorage"),
     plain(F8_E5M2, "float8_e5m2", "F8_E5M2", -1, 1, true),
     plain(F8_E4M3, "float8_e4m3fn", "F8_E4M3", -1, 1, true),
-    plain(I16, "int16", "I16", 25, 2, false),
+    plain(I16, "int16", "I16", 25, 2, false, "ShortStorage"),
     plain(U16, "uint16", "U16", -1, 2, false),
-    plain(F16, "float16", "F16", 1, 2, true),
-    plain(BF16, "bfloat16", "BF16", 30, 2, true),
-    plain(I32, "int32", "I32", 26, 4, false),
+    plain(F16, "float16", "F16", 1, 2, true, "HalfStorage"),
+    plain(BF16, "bfloat16", "BF16", 30, 2, true, "BFloat16Storage"),
+    plain(I32, "int32", "I32", 26, 4, false, "IntStorage"),
     plain(U32, "uint32", "U32", -1, 4, false),
-    plain(F32, "float32", "F32", 0, 4, true),
-    plain(C64, "complex64", "C64", -1, 8, false),
-    plain(F64, "float64", "F64", 28, 8, true),
-    plain(I64, "int64", "I64", 27, 8, false),
+    plain(F32, "float32", "F32", 0, 4, true, "FloatStorage"),
+    plain(C64, "complex64", "C64", -1, 8, false, "ComplexFloatStorage"),
+    plain(F64, "float64", "F64", 28, 8, true, "DoubleStorage"),
+    plain(I64, "int64", "I64", 27, 8, false, "LongStorage"),
     plain(U64, "uint64", "U64", -1, 8, false),
     quantized(Q4_0, "q4_0", 2, 32, 18),
     quantized(Q4_1, "q4_1", 3, 32, 20),
@@ -84,6 +86,11 @@ std::optional<DataType> data_type_from_name(std::string_view name) {
 std::optional<DataType> data_type_from_safetensors(std::string_view code) {
   if (code.empty()) return std::nullopt;
   return first_where([&](const DataTypeInfo& row) { return row.safetensors == code; });
+}
+
+std::optional<DataType> data_type_from_torch_storage(std::string_view name) {
+  if (name.empty()) return std::nullopt;
+  return first_where([&](const DataTypeInfo& row) { return row.torch_storage == name; });
 }
 
 std::optional<DataType> data_type_from_gguf(int64_t number) {

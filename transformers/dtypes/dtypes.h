@@ -49,6 +49,7 @@ struct DataTypeInfo {
   int block_bytes = 4;                // bytes per block
   bool is_floating = true;
   bool is_quantized = false;
+  std::string_view torch_storage = {};  // "FloatStorage" of torch's pickles; empty when torch never had such a class
 };
 
 /// The table, in the order of the enumerators.
@@ -56,6 +57,7 @@ struct DataTypeInfo {
 [[nodiscard]] const DataTypeInfo& info(DataType type);
 [[nodiscard]] std::optional<DataType> data_type_from_name(std::string_view name);  // also "torch.float32"
 [[nodiscard]] std::optional<DataType> data_type_from_safetensors(std::string_view code);
+[[nodiscard]] std::optional<DataType> data_type_from_torch_storage(std::string_view name);
 [[nodiscard]] std::optional<DataType> data_type_from_gguf(int64_t number);
 
 /// Product of the dimensions; empty when one is negative or the product overflows int64_t; so
