@@ -50,6 +50,9 @@ struct CheckpointWriteEntry {
   DataType dtype = DataType::F32;
   std::vector<int64_t> shape = {};
   std::function<SharedBytes()> bytes = {};
+  /// The name of an earlier entry of the same dtype and size whose bytes these are, or empty. A format whose tensors
+  /// may share bytes keeps them once; the others ask for `bytes` all the same.
+  std::string alias_of = {};
 };
 
 /// A file format of weights; each is one record here and one line in formats.cpp.
