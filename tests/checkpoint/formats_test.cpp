@@ -54,9 +54,9 @@ TEST(Formats, SayWhatLiesInPlaceOfTheWeights) {  // P62
 
 TEST(Formats, NameThoseThatThisVersionDoesNotRead) {
   const TemporaryFolder folder;
-  for (const char* name : {"pytorch_model.bin", "model.pt", "tf_model.h5", "flax_model.msgpack"})
-    EXPECT_THAT(refusal(folder.write(name, "PK\x03\x04 and more")),
-                AllOf(HasSubstr("is not in this version"), HasSubstr("gguf, safetensors")))
+  for (const char* name : {"model.keras", "tf_model.h5", "flax_model.msgpack"})
+    EXPECT_THAT(refusal(folder.write(name, "PK of another kind")),
+                AllOf(HasSubstr("is not in this version"), HasSubstr("gguf, pytorch, safetensors")))
         << name;
   EXPECT_THAT(refusal(folder.write("model.xyz", "something")), HasSubstr("no known format"));
 }

@@ -6,6 +6,7 @@
 #include "transformers/checkpoint/detail/mapped_reader.h"
 #include "transformers/checkpoint/detail/sharded.h"
 #include "transformers/checkpoint/gguf.h"
+#include "transformers/checkpoint/pickle.h"
 #include "transformers/checkpoint/safetensors.h"
 
 namespace transformers {
@@ -14,6 +15,7 @@ namespace {
 // Alphabetical; a format is a file pair and a line here.
 constexpr const CheckpointFormat* kFormats[] = {
     &gguf_format,
+    &pytorch_format,
     &safetensors_format,
 };
 
@@ -22,15 +24,8 @@ struct UnreadFormat {
   std::string_view extension, name;
 };
 constexpr UnreadFormat kUnreadFormats[] = {
-    {".bin", "PyTorch pickles"},
-    {".ckpt", "TensorFlow 1 and PyTorch checkpoints"},
-    {".h5", "Keras HDF5"},
-    {".keras", "Keras archives"},
-    {".msgpack", "Flax msgpack"},
-    {".npz", "NumPy archives"},
-    {".onnx", "ONNX"},
-    {".pt", "PyTorch pickles"},
-    {".pth", "PyTorch pickles"},
+    {".ckpt", "TensorFlow 1 checkpoints"}, {".h5", "Keras HDF5"},      {".keras", "Keras archives"},
+    {".msgpack", "Flax msgpack"},          {".npz", "NumPy archives"}, {".onnx", "ONNX"},
 };
 
 std::string known_formats() {
