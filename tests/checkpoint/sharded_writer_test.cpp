@@ -52,7 +52,7 @@ std::vector<CheckpointWriteEntry> make_entries(size_t count) {
 
 void save(const fs::path& folder, size_t count, const ByteSize& limit, const std::optional<std::string>& variant = {}) {
   FileTransaction transaction(folder);
-  (void)write_checkpoint(transaction, safetensors_format, make_entries(count),
+  (void)write_checkpoint(transaction, write_safetensors, make_entries(count),
                          {.variant = variant, .max_shard_size = limit, .total_parameters = 12});
   transaction.commit();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <unordered_map>
 #include <utility>
 
 #include "transformers/base/error.h"
@@ -45,6 +46,30 @@ std::vector<int64_t> sizes_of(std::span<const CheckpointWriteEntry> entries) {
     sizes.push_back(static_cast<int64_t>(*size));
   }
   return sizes;
+}
+
+// Positions of entries by shard. An alias takes no room and lies with the tensor that it shares memory with.
+std::vector<std::vector<size_t>> shards_of(std::span<const CheckpointWriteEntry> entries,
+                                           const std::vector<int64_t>& sizes, const ShardedWriteOptions& options) {
+  std::vector<size_t> owners;
+  std::vector<int64_t> owner_sizes;
+  std::unordered_map<std::string_view, std::vector<size_t>> aliases;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (!entries[i].alias_of.empty()) {
+      aliases[entries[i].alias_of].push_back(i);
+      continue;
+    }
+    owners.push_back(i);
+    owner_sizes.push_back(sizes[i]);
+  }
+  auto shards = plan_shards(owner_sizes, parse_size(options.max_shard_size), options.oversized);
+  for (auto& shard : shards) {
+    for (auto& position : shard) position = owners[position];
+    for (size_t i = 0, own = shard.size(); i < own; ++i)
+      if (const auto found = aliases.find(entries[shard[i]].name); found != aliases.end())
+        shard.insert(shard.end(), found->second.begin(), found->second.end());
+  }
+  return shards;
 }
 
 void write_index(FileTransaction& transaction, const std::string& file, const ShardedWriteOptions& options,
@@ -117,13 +142,12 @@ std::vector<std::vector<size_t>> plan_shards(std::span<const int64_t> sizes, int
   return shards;
 }
 
-std::vector<std::string> write_checkpoint(FileTransaction& transaction, const CheckpointFormat& format,
+std::vector<std::string> write_checkpoint(FileTransaction& transaction, const CheckpointWriter& write,
                                           std::span<const CheckpointWriteEntry> entries,
                                           const ShardedWriteOptions& options) {
-  if (!format.write) throw NotImplementedError(str("writing ", format.name, " is not in this version"));
   const auto name = with_variant(options.name, options.variant);
   const auto sizes = sizes_of(entries);
-  const auto shards = plan_shards(sizes, parse_size(options.max_shard_size), options.oversized);
+  const auto shards = shards_of(entries, sizes, options);
   std::vector<std::string> files;
   std::map<std::string, std::string> weight_map;
   int64_t total = 0;
@@ -133,9 +157,9 @@ std::vector<std::string> write_checkpoint(FileTransaction& transaction, const Ch
     for (const auto position : shards[i]) {
       part.push_back(entries[position]);
       weight_map.emplace(entries[position].name, files.back());
-      total += sizes[position];
+      total += entries[position].alias_of.empty() ? sizes[position] : 0;
     }
-    format.write(transaction.stage(files.back()), part, options.metadata);
+    write(transaction.stage(files.back()), part, options.metadata);
     logging::report_progress(
         {"Writing shards", static_cast<int64_t>(i + 1), static_cast<int64_t>(shards.size()), "files"});
   }

@@ -31,6 +31,10 @@ enum class OversizedTensor { ClosesShard, StandsApart };
 [[nodiscard]] std::vector<std::vector<size_t>> plan_shards(std::span<const int64_t> sizes, int64_t limit,
                                                            OversizedTensor oversized = OversizedTensor::StandsApart);
 
+/// CheckpointFormat::write, or something in its place.
+using CheckpointWriter = std::function<void(const std::filesystem::path& file,
+                                            std::span<const CheckpointWriteEntry> entries, const Json& metadata)>;
+
 struct ShardedWriteOptions {
   std::string name = "model.safetensors";  // of the file when there is one
   std::optional<std::string> variant = {};
@@ -43,7 +47,7 @@ struct ShardedWriteOptions {
 /// Writes a checkpoint as one file, or as shards and their index, into `transaction`, and removes with it what an
 /// earlier save under the same name and variant left: other shards, the index or the single file that no longer counts.
 /// One shard is in the making at a time, and of it one tensor. Returns the names of the weights files.
-std::vector<std::string> write_checkpoint(FileTransaction& transaction, const CheckpointFormat& format,
+std::vector<std::string> write_checkpoint(FileTransaction& transaction, const CheckpointWriter& write,
                                           std::span<const CheckpointWriteEntry> entries,
                                           const ShardedWriteOptions& options);
 

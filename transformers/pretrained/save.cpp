@@ -1,14 +1,18 @@
 #include "transformers/pretrained/save.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/from_blob.h>
 
 #include <map>
 #include <utility>
 
 #include "transformers/base/error.h"
+#include "transformers/base/file_transaction.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/pickle.h"
 #include "transformers/checkpoint/safetensors.h"
+#include "transformers/checkpoint/sharded_writer.h"
 #include "transformers/config/generation_config.h"
 #include "transformers/mapping/key_match.h"
 #include "transformers/nn/dtypes.h"
@@ -25,28 +29,30 @@ using Extent = std::pair<const void*, size_t>;
 
 Extent extent(const at::Tensor& tensor) { return {tensor.const_data_ptr(), static_cast<size_t>(tensor.nbytes())}; }
 
-// Drops the declared targets of ties, so that each value is written once. Aliases that nobody declared are an error
-// now, not a surprise when the file is loaded.
-StateDict without_ties(const PreTrainedModel& model, const StateDict& state) {
+// The names of tensors that are one parameter, by declaration or by memory: name → the one that holds the bytes. Memory
+// that is shared and not declared is an error now, not a surprise when the file is loaded.
+std::map<std::string, std::string> find_aliases(const PreTrainedModel& model, const StateDict& state) {
   const auto ties = model.all_tied_weights_keys();
-  StateDict kept;
+  std::map<std::string, std::string> aliases;
   std::map<Extent, std::string> owners;
   std::vector<std::string> undeclared;
   for (const auto& [name, tensor] : state) {
     const auto* source = ties.find(name);
     const auto* original = source ? state.find(*source) : nullptr;
-    if (original && original->is_same(tensor)) continue;
-    if (original && extent(*original) == extent(tensor) && original->sizes() == tensor.sizes()) continue;
-    if (tensor.numel() > 0) {
-      const auto [it, fresh] = owners.emplace(extent(tensor), name);
-      if (!fresh) undeclared.push_back(str(it->second, " = ", name));
+    const bool is_tied = original && (original->is_same(tensor) ||
+                                      (extent(*original) == extent(tensor) && original->sizes() == tensor.sizes()));
+    if (is_tied) {
+      aliases.emplace(name, *source);
+      continue;
     }
-    kept.set(name, tensor);
+    if (tensor.numel() == 0) continue;
+    const auto [it, fresh] = owners.emplace(extent(tensor), name);
+    if (!fresh) undeclared.push_back(str(it->second, " = ", name));
   }
   if (!undeclared.empty())
     throw RuntimeError(str(model.model_class().name, ": these tensors share memory and are not declared as tied: ",
                            join(undeclared, ", "), "; tie them in the class or give each its own memory"));
-  return kept;
+  return aliases;
 }
 
 std::string file_name_of(const PreTrainedModel& model, const std::string& name, bool original_format) {
@@ -66,31 +72,48 @@ SharedBytes bytes_of(const at::Tensor& tensor) {
   return {{data, static_cast<size_t>(held->nbytes())}, held};
 }
 
+// Safetensors hold each parameter once; pickles hold every name, those of one parameter as views of one storage.
 std::vector<CheckpointWriteEntry> entries_of(const PreTrainedModel& model, const StateDict& state,
-                                             bool original_format) {
+                                             const SavePretrainedOptions& options) {
+  const auto aliases = find_aliases(model, state);
+  const auto in_file = [&](const std::string& name) { return file_name_of(model, name, options.save_original_format); };
   std::vector<CheckpointWriteEntry> entries;
   for (const auto& [name, tensor] : state) {
+    const auto alias = aliases.find(name);
+    if (alias != aliases.end() && options.safe_serialization) continue;
     if (tensor.is_meta())
       throw RuntimeError(str(quote(name), " has no values and cannot be saved; load the model first"));
-    entries.push_back({.name = file_name_of(model, name, original_format),
+    entries.push_back({.name = in_file(name),
                        .dtype = to_data_type(tensor.scalar_type()),
                        .shape = tensor.sizes().vec(),
-                       .bytes = [tensor = tensor] { return bytes_of(tensor); }});
+                       .bytes = [tensor = tensor] { return bytes_of(tensor); },
+                       .alias_of = alias == aliases.end() ? std::string() : in_file(alias->second)});
   }
   return entries;
 }
 
-std::string weights_name(const std::optional<std::string>& variant) {
-  if (!variant) return "model.safetensors";
-  if (variant->empty() || variant->find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
-    throw ValueError(str("the variant ", quote(*variant), " cannot be part of a file name"));
-  return str("model.", *variant, ".safetensors");
+at::Tensor tensor_of(const CheckpointWriteEntry& entry) {
+  const auto data = entry.bytes();
+  return at::from_blob(
+      const_cast<std::byte*>(data.bytes.data()), entry.shape, [owner = data.owner](void*) {},
+      at::TensorOptions().dtype(*to_scalar_type(entry.dtype)));
 }
 
-int64_t total_bytes(const StateDict& state) {
-  int64_t total = 0;
-  for (const auto& [name, tensor] : state) total += static_cast<int64_t>(tensor.nbytes());
-  return total;
+void write_weights(FileTransaction& transaction, const std::vector<CheckpointWriteEntry>& entries,
+                   int64_t total_parameters, const SavePretrainedOptions& options) {
+  const ShardedWriteOptions sharding{.name = options.safe_serialization ? "model.safetensors" : "pytorch_model.bin",
+                                     .variant = options.variant,
+                                     .max_shard_size = options.max_shard_size,
+                                     .metadata = Json(Json::Object{{"format", "pt"}}),
+                                     .total_parameters = total_parameters};
+  CheckpointWriter write = options.safe_serialization ? write_safetensors : write_pytorch;
+  if (options.save_function && !options.safe_serialization)
+    write = [&](const fs::path& file, std::span<const CheckpointWriteEntry> part, const Json&) {
+      StateDict tensors;
+      for (const auto& entry : part) tensors.set(entry.name, tensor_of(entry));
+      options.save_function(tensors, file);
+    };
+  (void)write_checkpoint(transaction, write, entries, sharding);
 }
 
 }  // namespace
@@ -101,24 +124,18 @@ void PreTrainedModel::save_pretrained(const fs::path& folder, const SavePretrain
   std::error_code ignored;
   if (fs::is_regular_file(folder, ignored))
     return logging::error(str(folder, ": is a file, expected a folder; nothing was saved"));
+  if (options.push_to_hub) throw NotImplementedError("save_pretrained: push_to_hub is not in this version");
   if (!options.is_main_process) return;
-  const auto name = weights_name(options.variant);
-  const auto state = without_ties(*this, options.state_dict ? *options.state_dict : state_dict());
-  if (const auto limit = parse_size(options.max_shard_size); total_bytes(state) > limit)
-    throw NotImplementedError(str("the weights need ", human_bytes(total_bytes(state)), ", more than max_shard_size ",
-                                  human_bytes(limit), "; saving in shards is not part of this version"));
-  const auto entries =
-      without_torch_errors(model_class().name, [&] { return entries_of(*this, state, options.save_original_format); });
+  const auto state = options.state_dict ? *options.state_dict : state_dict();
+  const auto entries = without_torch_errors(model_class().name, [&] { return entries_of(*this, state, options); });
   const auto saved = config->clone();
   saved->architectures = {std::string(model_class().name)};
   saved->dtype = std::string(info(to_data_type(dtype())).name);
-  // Weights first: a folder whose config.json is new has the weights that belong to it.
-  std::error_code code;
-  fs::create_directories(folder, code);
-  if (code) throw OSError(str(folder, ": cannot be created: ", code.message()));
-  write_safetensors(folder / name, entries, Json(Json::Object{{"format", "pt"}}));
-  saved->save_pretrained(folder);
-  if (can_generate() && generation_config) generation_config->save_pretrained(folder);
+  FileTransaction transaction(folder);
+  saved->save_pretrained(transaction.staging_folder());
+  if (can_generate() && generation_config) generation_config->save_pretrained(transaction.staging_folder());
+  write_weights(transaction, entries, num_parameters(), options);
+  transaction.commit();
 }
 
 }  // namespace transformers

@@ -1,17 +1,26 @@
 #pragma once
 
+#include <filesystem>
+#include <functional>
 #include <optional>
+#include <string>
 
 #include "transformers/base/size.h"
 #include "transformers/modeling/model.h"
 
 namespace transformers {
 
+/// Writes the tensors of one file of pickled weights.
+using SaveFunction = std::function<void(const StateDict& tensors, const std::filesystem::path& file)>;
+
 /// Arguments of save_pretrained; names and defaults are the reference's.
 struct SavePretrainedOptions {
   bool is_main_process = true;               // false: this process writes nothing
   std::optional<StateDict> state_dict = {};  // saved instead of the model's own
-  ByteSize max_shard_size = "50GB";          // more than one shard: NotImplementedError in this version
+  SaveFunction save_function = {};           // instead of our writer of .bin files; not used for safetensors
+  bool push_to_hub = false;                  // NotImplementedError in this version
+  ByteSize max_shard_size = "50GB";          // larger weights become shards and an index
+  bool safe_serialization = true;            // false: pytorch_model.bin
   std::optional<std::string> variant = {};   // model.<variant>.safetensors
   bool save_original_format = true;          // names as the Hub's files have them
 };
