@@ -28,18 +28,45 @@ std::string with_variant(std::string_view name, const std::optional<std::string>
   return str(name.substr(0, dot), ".", *variant, name.substr(dot));
 }
 
-[[noreturn]] void no_weights(const Snapshot& snapshot, const std::vector<std::string>& tried) {
+// P60: in this order.
+struct WeightsName {
+  std::string_view file;
+  bool is_safetensors;
+};
+constexpr WeightsName kWeightsNames[] = {{"model.safetensors", true},
+                                         {"model.safetensors.index.json", true},
+                                         {"pytorch_model.bin", false},
+                                         {"pytorch_model.bin.index.json", false}};
+
+bool is_wanted(const WeightsName& name, const FromPretrainedOptions& options) {
+  return !options.use_safetensors || *options.use_safetensors == name.is_safetensors;
+}
+
+[[noreturn]] void no_weights(const Snapshot& snapshot, const FromPretrainedOptions& options) {
   std::string hint;
-  struct Foreign {
-    std::string_view file, what;
-  };
-  constexpr Foreign foreign[] = {{"pytorch_model.bin", "a PyTorch pickle"},
-                                 {"pytorch_model.bin.index.json", "PyTorch pickles"},
-                                 {"tf_model.h5", "a TensorFlow file"},
-                                 {"flax_model.msgpack", "a Flax file"}};
-  for (const auto& [file, what] : foreign)
+  constexpr std::pair<std::string_view, std::string_view> kForeign[] = {{"tf_model.h5", "a TensorFlow file"},
+                                                                        {"flax_model.msgpack", "a Flax file"}};
+  for (const auto& [file, what] : kForeign)
     if (snapshot.has(file)) hint = str("; there is ", what, " (", file, "), which this version does not read");
+  std::vector<std::string> tried;
+  for (const auto& name : kWeightsNames) {
+    const auto file = with_variant(name.file, options.variant);
+    if (is_wanted(name, options))
+      tried.push_back(file);
+    else if (snapshot.has(file))
+      hint = str("; there is ", file, ", which use_safetensors=", name.is_safetensors ? "false" : "true", " rules out");
+  }
   throw OSError(str(snapshot.folder, ": no weights; looked for ", join(tried, ", "), " and a single .gguf file", hint));
+}
+
+// A single file was named: it must be what `use_safetensors` asks for.
+void check_single(const fs::path& file, const FromPretrainedOptions& options) {
+  if (!options.use_safetensors) return;
+  const bool is_safetensors = file.filename().native().find(".safetensors") != std::string::npos;
+  if (*options.use_safetensors && !is_safetensors)
+    throw OSError(str(file, ": is no safetensors file, and use_safetensors=true asks for nothing else"));
+  if (!*options.use_safetensors && is_safetensors)
+    throw OSError(str(file, ": is a safetensors file, and use_safetensors=false asks for none"));
 }
 
 }  // namespace
@@ -60,23 +87,18 @@ static void check_format(const CheckpointReader& reader) {
 void open_weights(Source& source, const FromPretrainedOptions& options) {
   if (source.reader) return;
   const auto& snapshot = source.snapshot;
-  if (options.use_safetensors == false)
-    throw NotImplementedError("use_safetensors=false asks for PyTorch pickles, which this version does not read");
   if (!snapshot.weights_file.empty()) {
-    if (options.use_safetensors == true && snapshot.weights_file.extension() == ".gguf")
-      throw OSError(
-          str(snapshot.weights_file, ": is no safetensors file, and use_safetensors=true asks for nothing else"));
+    check_single(snapshot.weights_file, options);
     source.reader = open_checkpoint(snapshot.weights_file);
     return check_format(*source.reader);
   }
-  std::vector<std::string> tried;
-  for (const auto* name : {"model.safetensors", "model.safetensors.index.json"}) {
-    tried.push_back(with_variant(name, options.variant));
-    if (!snapshot.has(tried.back())) continue;
-    source.reader = open_checkpoint(snapshot.file(tried.back()));
+  for (const auto& name : kWeightsNames) {
+    const auto file = with_variant(name.file, options.variant);
+    if (!is_wanted(name, options) || !snapshot.has(file)) continue;
+    source.reader = open_checkpoint(snapshot.file(file));
     return check_format(*source.reader);
   }
-  no_weights(snapshot, tried);
+  no_weights(snapshot, options);
 }
 
 namespace {
