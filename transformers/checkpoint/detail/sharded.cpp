@@ -32,6 +32,37 @@ WeightMap read_weight_map(const Json& index, const fs::path& file) {
   return out;
 }
 
+// How the index of a dialect spells a key that its shard spells otherwise, and which of the two is the entry's name.
+struct KeySpelling {
+  std::string_view dialect;
+  std::string (*in_shard)(std::string_view key);
+  bool is_name;
+};
+constexpr KeySpelling kKeySpellings[] = {
+    // F16: `bert/pooler/kernel`, in the tree of the shard bert → pooler → kernel
+    {"flax", [](std::string_view key) { return replace_all(key, "/", "."); }, true},
+    // T26: `tf_bert_model/bert/pooler/kernel:0`, in the shard without the model's part
+    {"keras", [](std::string_view key) { return std::string(key.substr(key.find('/') + 1)); }, false},
+};
+
+// Where a key lies: as its shard spells it, and what its entry is called.
+struct Home {
+  std::string_view shard;
+  std::string name;
+};
+using Homes = std::unordered_map<std::string, Home>;
+
+std::pair<std::string, std::string> spellings(const CheckpointReader& shard, std::string_view key) {
+  if (!shard.find(key))
+    for (const auto& row : kKeySpellings)
+      if (row.dialect == shard.dialect()) {
+        auto in_shard = row.in_shard(key);
+        auto name = row.is_name ? in_shard : std::string(key);
+        return {std::move(in_shard), std::move(name)};
+      }
+  return {std::string(key), std::string(key)};
+}
+
 fs::path shard_path(const fs::path& index_file, std::string_view name) {
   if (name == "." || name.find('/') != std::string_view::npos)
     throw ValueError(str(index_file, ": the shard ", quote(name), " is no plain file name in the same folder"));
@@ -51,8 +82,16 @@ class ShardedReader final : public CheckpointReader {
       position = files_.size();
       open_shard(index_file, name);
     }
-    for (auto& [name, position] : shards) add_entries(index_file, map, name, position);
-    check_complete(index_file, map);
+    check_dialects(index_file);
+    Homes homes;
+    homes.reserve(map.size());
+    for (const auto& [key, shard] : map) {
+      auto [in_shard, name] = spellings(*shards_[shards.at(shard)], key);
+      if (!homes.emplace(std::move(in_shard), Home{shard, std::move(name)}).second)
+        throw OSError(str(index_file, ": 'weight_map' names ", quote(key), " twice"));
+    }
+    for (auto& [name, position] : shards) add_entries(index_file, homes, name, position);
+    check_complete(index_file, homes);
     if (const Json* metadata = index.find("metadata"); metadata && metadata->is_object()) metadata_ = *metadata;
   }
 
@@ -64,13 +103,21 @@ class ShardedReader final : public CheckpointReader {
   SharedBytes bytes(const CheckpointEntry& entry) const override {
     if (entry.file >= shards_.size())
       throw ValueError(str("the entry ", quote(entry.name), " names file ", entry.file, " of ", shards_.size()));
-    return shards_[entry.file]->bytes(entry);
+    const auto found = by_name_.find(entry.name);
+    return shards_[entry.file]->bytes(found == by_name_.end() ? entry : *originals_[found->second]);
   }
   std::span<const fs::path> files() const override { return files_; }
   const Json& metadata() const override { return metadata_; }
-  std::string_view dialect() const override { return "transformers"; }
+  std::string_view dialect() const override { return shards_.empty() ? "transformers" : shards_[0]->dialect(); }
 
  private:
+  void check_dialects(const fs::path& index_file) const {
+    for (size_t i = 1; i < shards_.size(); ++i)
+      if (shards_[i]->dialect() != shards_[0]->dialect())
+        throw OSError(str(index_file, ": the shards ", files_[0].filename(), " and ", files_[i].filename(),
+                          " are of different kinds, ", shards_[0]->dialect(), " and ", shards_[i]->dialect()));
+  }
+
   void open_shard(const fs::path& index_file, std::string_view name) {
     auto path = shard_path(index_file, name);
     try {
@@ -82,29 +129,32 @@ class ShardedReader final : public CheckpointReader {
   }
 
   // A key that lies in several shards counts where the index says; one that the index does not know counts once.
-  void add_entries(const fs::path& index_file, const WeightMap& map, std::string_view name, size_t position) {
+  void add_entries(const fs::path& index_file, const Homes& homes, std::string_view name, size_t position) {
     for (const auto& entry : shards_[position]->entries()) {
-      const auto home = map.find(entry.name);
-      if (home != map.end() && home->second != name) continue;
-      if (home == map.end() && !unlisted_.emplace(entry.name, position).second)
+      const auto home = homes.find(entry.name);
+      if (home != homes.end() && home->second.shard != name) continue;
+      if (home == homes.end() && !unlisted_.emplace(entry.name, position).second)
         throw OSError(str(index_file, ": ", quote(entry.name), " is in ", files_[unlisted_.at(entry.name)].filename(),
                           " and ", name, ", and the index does not say which counts"));
       entries_.push_back(entry);
       entries_.back().file = position;
+      if (home != homes.end()) entries_.back().name = home->second.name;
+      originals_.push_back(&entry);
     }
   }
 
-  void check_complete(const fs::path& index_file, const WeightMap& map) {
+  void check_complete(const fs::path& index_file, const Homes& homes) {
     for (size_t i = 0; i < entries_.size(); ++i) by_name_.emplace(entries_[i].name, i);
-    for (const auto& [key, shard] : map)
-      if (!by_name_.contains(key))
-        throw OSError(
-            str(index_file, ": 'weight_map' places ", quote(key), " in ", quote(shard), ", which does not hold it"));
+    for (const auto& [in_shard, home] : homes)
+      if (!by_name_.contains(home.name))
+        throw OSError(str(index_file, ": 'weight_map' places ", quote(home.name), " in ", quote(home.shard),
+                          ", which does not hold it"));
   }
 
   std::vector<fs::path> files_;
   std::vector<std::unique_ptr<CheckpointReader>> shards_;
   std::vector<CheckpointEntry> entries_;
+  std::vector<const CheckpointEntry*> originals_;  // of each entry, in its shard
   std::unordered_map<std::string, size_t> unlisted_;
   std::unordered_map<std::string_view, size_t> by_name_;  // views into entries_
   Json metadata_ = Json::object();
