@@ -5,6 +5,7 @@
 #include "transformers/checkpoint/checkpoint.h"
 #include "transformers/checkpoint/detail/mapped_reader.h"
 #include "transformers/checkpoint/detail/sharded.h"
+#include "transformers/checkpoint/flax.h"
 #include "transformers/checkpoint/gguf.h"
 #include "transformers/checkpoint/pickle.h"
 #include "transformers/checkpoint/safetensors.h"
@@ -14,6 +15,7 @@ namespace {
 
 // Alphabetical; a format is a file pair and a line here.
 constexpr const CheckpointFormat* kFormats[] = {
+    &flax_format,
     &gguf_format,
     &pytorch_format,
     &safetensors_format,
@@ -24,8 +26,11 @@ struct UnreadFormat {
   std::string_view extension, name;
 };
 constexpr UnreadFormat kUnreadFormats[] = {
-    {".ckpt", "TensorFlow 1 checkpoints"}, {".h5", "Keras HDF5"},      {".keras", "Keras archives"},
-    {".msgpack", "Flax msgpack"},          {".npz", "NumPy archives"}, {".onnx", "ONNX"},
+    {".ckpt", "TensorFlow 1 checkpoints"},
+    {".h5", "Keras HDF5"},
+    {".keras", "Keras archives"},
+    {".npz", "NumPy archives"},
+    {".onnx", "ONNX"},
 };
 
 std::string known_formats() {

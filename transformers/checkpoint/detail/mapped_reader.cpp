@@ -12,8 +12,13 @@ namespace {
 
 class MappedReader final : public CheckpointReader {
  public:
-  MappedReader(std::shared_ptr<const MappedFile> mapped, ParsedCheckpoint parsed, std::string_view dialect)
-      : mapped_(std::move(mapped)), file_{mapped_->path()}, parsed_(std::move(parsed)), dialect_(dialect) {
+  MappedReader(std::shared_ptr<const MappedFile> mapped, ParsedCheckpoint parsed, std::string_view dialect,
+               Decode decode)
+      : mapped_(std::move(mapped)),
+        file_{mapped_->path()},
+        parsed_(std::move(parsed)),
+        dialect_(dialect),
+        decode_(std::move(decode)) {
     index_.reserve(parsed_.entries.size());
     for (size_t i = 0; i < parsed_.entries.size(); ++i) index_.emplace(parsed_.entries[i].name, i);
   }
@@ -26,9 +31,9 @@ class MappedReader final : public CheckpointReader {
   }
 
   SharedBytes bytes(const CheckpointEntry& entry) const override {
+    if (decode_ && entry.offset == 0 && entry.size_bytes > 0) return decoded(entry);
     const auto all = mapped_->bytes();
-    if (entry.offset > all.size() || entry.size_bytes > all.size() - entry.offset)
-      throw ValueError(str(file_[0], ": the entry ", quote(entry.name), " is not one of this reader"));
+    if (entry.offset > all.size() || entry.size_bytes > all.size() - entry.offset) refuse(entry);
     return {.bytes = all.subspan(entry.offset, entry.size_bytes), .owner = mapped_};
   }
 
@@ -37,10 +42,24 @@ class MappedReader final : public CheckpointReader {
   std::string_view dialect() const override { return dialect_; }
 
  private:
+  [[noreturn]] void refuse(const CheckpointEntry& entry) const {
+    throw ValueError(str(file_[0], ": the entry ", quote(entry.name), " is not one of this reader"));
+  }
+
+  SharedBytes decoded(const CheckpointEntry& entry) const {
+    const auto found = index_.find(entry.name);
+    if (found == index_.end() || parsed_.entries[found->second].size_bytes != entry.size_bytes) refuse(entry);
+    std::shared_ptr<std::byte[]> copy(new std::byte[entry.size_bytes]);
+    const std::span<std::byte> target(copy.get(), entry.size_bytes);
+    decode_(found->second, target);
+    return {.bytes = target, .owner = copy};
+  }
+
   std::shared_ptr<const MappedFile> mapped_;
   std::array<std::filesystem::path, 1> file_;
   ParsedCheckpoint parsed_;
   std::string_view dialect_;
+  Decode decode_;
   std::unordered_map<std::string_view, size_t> index_;  // views into parsed_.entries
 };
 
@@ -64,7 +83,13 @@ std::shared_ptr<const MappedFile> map_weights(const std::filesystem::path& file)
 
 std::unique_ptr<CheckpointReader> make_mapped_reader(std::shared_ptr<const MappedFile> mapped, ParsedCheckpoint parsed,
                                                      std::string_view dialect) {
-  return std::make_unique<MappedReader>(std::move(mapped), std::move(parsed), dialect);
+  return std::make_unique<MappedReader>(std::move(mapped), std::move(parsed), dialect, nullptr);
+}
+
+std::unique_ptr<CheckpointReader> make_decoding_reader(std::shared_ptr<const MappedFile> mapped,
+                                                       ParsedCheckpoint parsed, std::string_view dialect,
+                                                       Decode decode) {
+  return std::make_unique<MappedReader>(std::move(mapped), std::move(parsed), dialect, std::move(decode));
 }
 
 }  // namespace transformers::detail
