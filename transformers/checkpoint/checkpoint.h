@@ -24,6 +24,9 @@ struct CheckpointEntry {
   uint64_t size_bytes = 0;  // of the tensor, row-major
 };
 
+/// What became of comparing a tensor's bytes with the checksum that its file holds.
+enum class Integrity { Unknown, Intact, Damaged };  // Unknown: the format has no checksums
+
 /// Reads one checkpoint: one file, or several under an index. Everything is validated when it is opened; data is mapped
 /// and touched only when asked for. Safe to use from several threads.
 class CheckpointReader {
@@ -37,8 +40,12 @@ class CheckpointReader {
   /// The raw bytes of an entry of this reader, little-endian, row-major: mapped where they lie so in the file,
   /// otherwise a copy of this one tensor. `owner` keeps them alive.
   [[nodiscard]] virtual SharedBytes bytes(const CheckpointEntry& entry) const = 0;
+  /// Reads the bytes of an entry of this reader and compares them with their checksum; opening does not, as it reads
+  /// no data.
+  [[nodiscard]] virtual Integrity verify(const CheckpointEntry& /*entry*/) const { return Integrity::Unknown; }
   [[nodiscard]] virtual std::span<const std::filesystem::path> files() const = 0;
-  /// Safetensors: the strings of `__metadata__`; GGUF: all key-value pairs; index files: their `metadata`.
+  /// Safetensors: the strings of `__metadata__`; GGUF: all key-value pairs; index files: their `metadata`; TensorFlow:
+  /// `num_shards`, `producer`, and under `skipped` the variables that are no tensors of numbers, with their types.
   [[nodiscard]] virtual const Json& metadata() const = 0;
   /// The naming dialect of the keys and the layout of what they name; see CheckpointFormat::dialect.
   [[nodiscard]] virtual std::string_view dialect() const = 0;

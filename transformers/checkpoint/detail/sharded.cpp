@@ -106,6 +106,9 @@ class ShardedReader final : public CheckpointReader {
     const auto found = by_name_.find(entry.name);
     return shards_[entry.file]->bytes(found == by_name_.end() ? entry : *originals_[found->second]);
   }
+  Integrity verify(const CheckpointEntry& entry) const override {
+    return entry.file < shards_.size() ? shards_[entry.file]->verify(entry) : Integrity::Unknown;
+  }
   std::span<const fs::path> files() const override { return files_; }
   const Json& metadata() const override { return metadata_; }
   std::string_view dialect() const override { return shards_.empty() ? "transformers" : shards_[0]->dialect(); }
