@@ -9,6 +9,7 @@
 #include "transformers/checkpoint/gguf.h"
 #include "transformers/checkpoint/pickle.h"
 #include "transformers/checkpoint/safetensors.h"
+#include "transformers/checkpoint/tf_bundle.h"
 
 namespace transformers {
 namespace {
@@ -19,6 +20,7 @@ constexpr const CheckpointFormat* kFormats[] = {
     &gguf_format,
     &pytorch_format,
     &safetensors_format,
+    &tf_bundle_format,
 };
 
 // Weights that we know by name and cannot read, so that the error says so instead of calling them damaged.
@@ -53,6 +55,9 @@ std::span<const CheckpointFormat* const> checkpoint_formats() { return kFormats;
 
 std::unique_ptr<CheckpointReader> open_checkpoint(const std::filesystem::path& file) {
   if (file.filename().native().ends_with(".index.json")) return detail::open_sharded(file);
+  // A TensorFlow checkpoint is mostly named by its prefix, which is no file.
+  if (auto index = file; !std::filesystem::exists(file) && std::filesystem::exists(index += ".index"))
+    return open_checkpoint(index);
   const auto mapped = detail::map_weights(file);
   const auto head = mapped->bytes().first(std::min<size_t>(mapped->bytes().size(), 16));
   for (const auto* format : kFormats)
