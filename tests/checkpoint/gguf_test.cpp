@@ -258,7 +258,7 @@ std::vector<Case> structural_cases() {
       .tensor({.name = "x", .dims = {1}, .size_bytes = 4})
       .tensor({.name = "x", .dims = {1}, .size_bytes = 4});
   add("five dimensions", "at most 4").tensor({.name = "x", .dims = {1, 1, 1, 1, 1}, .size_bytes = 4});
-  add("unknown type", "ggml type 20").tensor({.name = "x", .dims = {32}, .type = 20, .size_bytes = 18});
+  add("unknown type", "ggml type 16").tensor({.name = "x", .dims = {32}, .type = 16, .size_bytes = 18});
   add("removed type", "ggml type 4").tensor({.name = "x", .dims = {32}, .type = 4, .size_bytes = 18});
   add("unaligned tensor", "multiple of 32").tensor({.name = "x", .dims = {1}, .size_bytes = 4, .offset = 4});
   add("overlap", "overlaps")

@@ -1,6 +1,6 @@
 """Writes tests/data/checkpoint: files made by the reference packages and what they must read as.
 
-Needs numpy, gguf 0.19.0 and safetensors 0.8.0. Run from the repository root.
+Needs numpy, gguf 0.19.0, llama-cpp-python 0.3.36 and safetensors 0.8.0. Run from the repository root.
 """
 
 import json
@@ -14,9 +14,11 @@ from safetensors.numpy import save_file
 
 DATA = pathlib.Path("tests/data/checkpoint")
 QUANTS = "Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K F16 BF16".split()
+READ_ONLY = "IQ4_NL IQ4_XS TQ1_0 TQ2_0 MXFP4".split()
+EXACT = "Q4_0 Q4_1 Q5_0 Q5_1 Q8_0".split()  # the package writes these
 # Where the halves (scales, minimums) of a block lie.
 HALVES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108],
-          "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
+          "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "IQ4_NL": [0], "IQ4_XS": [0], "TQ1_0": [52], "TQ2_0": [64]}
 
 
 def random_blocks(name, rng):
@@ -29,6 +31,9 @@ def random_blocks(name, rng):
         scales = (rng.standard_normal(count) * 10.0 ** rng.integers(-7, 3, count)).astype(np.float16)
         scales[0], scales[1] = 0.0, 6e-8
         blocks[:, at:at + 2] = scales.view(np.uint8).reshape(count, 2)
+    if name == "MXFP4":
+        blocks[:, 0] = rng.integers(0, 253, count)  # the largest exponents give infinities
+        blocks[:3, 0] = 0, 1, 2
     if name in ("F16", "BF16"):
         words = blocks.view(np.uint16)
         exponent = 0x7C00 if name == "F16" else 0x7F80
@@ -41,11 +46,56 @@ def write_quants():
     folder = DATA / "quants"
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
-    for name in QUANTS:
+    for name in QUANTS + READ_ONLY:
         kind, blocks = random_blocks(name, rng)
         expected = gguf.quants.dequantize(blocks.reshape(1, -1), kind).astype(np.float32)
         file = {"F16": "float16", "BF16": "bfloat16"}.get(name, name.lower())
         (folder / f"{file}.bin").write_bytes(blocks.tobytes() + expected.tobytes())
+
+
+def rows_to_quantize():
+    """Rows of 256: normal, one-sided, with outliers, constant, tiny, zero, large."""
+    rng = np.random.default_rng(13)
+    rows = rng.standard_normal((12, 256)).astype(np.float32) * np.float32(0.05)
+    rows[1] = np.abs(rows[1])
+    rows[2] = -np.abs(rows[2])
+    rows[3, ::37] *= 60
+    rows[4] = 0.125
+    rows[5] = 0
+    rows[6] *= np.float32(1e-7)
+    rows[7] *= np.float32(1e5)
+    rows[8] = rng.uniform(-1, 1, 256).astype(np.float32)
+    rows[9] = np.round(rows[9] * 100) / np.float32(8)  # many ties
+    rows[10, 100:] = 0
+    rows[11] = np.cumsum(rows[11])
+    return rows
+
+
+def write_quantized():
+    """quantize/rows.bin, and for each type what the gguf package makes of them (EXACT), or the squared error of ggml's
+    own quantiser, row by row (K types; by the library that llama-cpp-python brings)."""
+    import ctypes
+
+    import llama_cpp
+
+    folder = DATA / "quantize"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = rows_to_quantize()
+    (folder / "rows.bin").write_bytes(rows.tobytes())
+    for name in EXACT:
+        (folder / f"{name.lower()}.bin").write_bytes(gguf.quants.quantize(rows, GGMLQuantizationType[name]).tobytes())
+    ggml = ctypes.CDLL(str(pathlib.Path(llama_cpp.__file__).parent / "lib/libggml-base.so"))
+    ggml.ggml_quantize_chunk.restype = ctypes.c_size_t
+    ggml.ggml_quantize_chunk.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 3,
+                                         ctypes.c_void_p]
+    errors = {}
+    for name in ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"):
+        kind = GGMLQuantizationType[name]
+        blocks = np.zeros((len(rows), GGML_QUANT_SIZES[kind][1]), dtype=np.uint8)
+        ggml.ggml_quantize_chunk(int(kind), rows.ctypes.data, blocks.ctypes.data, 0, len(rows), 256, None)
+        difference = gguf.quants.dequantize(blocks, kind).astype(np.float64) - rows
+        errors[name.lower()] = [float(e) for e in (difference**2).sum(axis=1)]
+    (folder / "errors.json").write_text(json.dumps(errors, indent=1) + "\n")
 
 
 def write_safetensors():
@@ -132,15 +182,21 @@ def write_corpus():
     folder = corpus / "dequantize"
     folder.mkdir(parents=True, exist_ok=True)
     # First byte: the enumerator of DataType.
-    for number, name in zip([*range(16, 26), 7, 8], QUANTS):
+    for number, name in zip([*range(16, 26), 7, 8, *range(26, 31)], QUANTS + READ_ONLY):
         elements, size = GGML_QUANT_SIZES[GGMLQuantizationType[name]]
         file = {"F16": "float16", "BF16": "bfloat16"}.get(name, name.lower())
         blocks = (DATA / "quants" / f"{file}.bin").read_bytes()[:size * max(1, 64 // elements)]
         (folder / file).write_bytes(bytes([number, 0]) + blocks)
+    folder = corpus / "quantize"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = (DATA / "quantize/rows.bin").read_bytes()
+    for number, name in zip([*range(16, 26), 7, 8], QUANTS):
+        (folder / name.lower()).write_bytes(bytes([number, 0]) + rows[number % 12 * 1024:][:1024])
 
 
 if __name__ == "__main__":
     write_quants()
+    write_quantized()
     write_safetensors()
     write_gguf()
     write_corpus()

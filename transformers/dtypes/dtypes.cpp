@@ -56,12 +56,17 @@ constexpr DataTypeInfo kDataTypes[] = {
     quantized(Q4_K, "q4_k", 12, 256, 144),
     quantized(Q5_K, "q5_k", 13, 256, 176),
     quantized(Q6_K, "q6_k", 14, 256, 210),
+    quantized(IQ4_NL, "iq4_nl", 20, 32, 18),
+    quantized(IQ4_XS, "iq4_xs", 23, 256, 136),
+    quantized(TQ1_0, "tq1_0", 34, 256, 54),
+    quantized(TQ2_0, "tq2_0", 35, 256, 66),
+    quantized(MXFP4, "mxfp4", 39, 32, 17),
 };
 
 constexpr bool rows_follow_enumerators() {
   for (size_t i = 0; i < std::size(kDataTypes); ++i)
     if (static_cast<size_t>(kDataTypes[i].type) != i) return false;
-  return kDataTypes[std::size(kDataTypes) - 1].type == Q6_K;
+  return kDataTypes[std::size(kDataTypes) - 1].type == MXFP4;
 }
 static_assert(rows_follow_enumerators(), "info() indexes the table by enumerator");
 

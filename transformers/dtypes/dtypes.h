@@ -37,6 +37,11 @@ enum class DataType : uint8_t {
   Q4_K,
   Q5_K,
   Q6_K,
+  IQ4_NL,
+  IQ4_XS,
+  TQ1_0,
+  TQ2_0,
+  MXFP4,
 };
 
 /// One row per DataType: the one place where names, codes and sizes agree.
