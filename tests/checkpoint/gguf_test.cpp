@@ -292,16 +292,27 @@ TEST(Gguf, LimitsNestedLists) {
   }
 }
 
-TEST(Gguf, LimitsTheNumberOfListElements) {
+TEST(Gguf, LimitsTheNumberOfListElements) {  // forty bytes in memory for each
   const TemporaryFolder folder;
-  const size_t count = (size_t{1} << 23) + 1;  // bytes in the file, forty times as many in memory
-  GgufBuilder builder;
-  builder.pair("k", GgufType::Array,
-               little_endian(GgufType::U8, 4) + little_endian(count, 8) + std::string(count, 'x'));
-  const auto file = folder.write("model.gguf", builder.build());
-  const testing::AllocationWatch watch;
-  EXPECT_THROW(static_cast<void>(read_gguf_metadata(file)), OSError);
-  EXPECT_LT(watch.largest(), 1U << 16);
+  const std::tuple<GgufType, size_t, size_t> limits[] = {{GgufType::U8, 1, size_t{1} << 19},
+                                                         {GgufType::Bool, 1, size_t{1} << 19},
+                                                         {GgufType::I16, 2, size_t{1} << 19},
+                                                         {GgufType::F32, 4, size_t{1} << 21},
+                                                         {GgufType::I64, 8, size_t{1} << 21}};
+  for (const auto& [type, width, most] : limits) {
+    const auto file_with = [&, t = type, w = width](size_t count) {
+      GgufBuilder builder;  // in two lists: what counts is the sum
+      for (const size_t part : {count / 2, count - count / 2})
+        builder.pair(str("k", part), GgufType::Array,
+                     little_endian(t, 4) + little_endian(part, 8) + std::string(part * w, '\0'));
+      return folder.write("model.gguf", builder.build());
+    };
+    const auto file = file_with(most + 1);
+    const testing::AllocationWatch watch;
+    EXPECT_THROW(static_cast<void>(read_gguf_metadata(file)), OSError) << type;
+    EXPECT_LE(watch.largest(), 44 * (most / 2 + 1)) << type;
+    EXPECT_EQ(read_gguf_metadata(file_with(most - 1)).size(), 2U) << type;
+  }
 }
 
 TEST(Gguf, ReadsALargeVocabularyQuickly) {

@@ -9,41 +9,26 @@
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/detail/byte_reader.h"
+#include "transformers/checkpoint/detail/gguf_values.h"
 #include "transformers/checkpoint/detail/mapped_reader.h"
 
 namespace transformers {
 namespace {
 
-using detail::ByteReader;
+using namespace detail;  // the types of GGUF values
 
-constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
-constexpr uint32_t kMostDims = 4;
-constexpr uint64_t kMostKeyBytes = 65535;
-constexpr uint64_t kDefaultAlignment = 32, kMostAlignment = 1 << 20;
-constexpr int kMostArrayDepth = 4;
-// A Json value takes some 40 bytes, an array element in the file down to one: this bounds the memory of a hostile file.
-// The largest vocabularies, with scores, types and merges, have about two million.
-constexpr uint64_t kMostArrayElements = uint64_t{1} << 23;
-
-enum ValueType : uint32_t {
-  kUint8,
-  kInt8,
-  kUint16,
-  kInt16,
-  kUint32,
-  kInt32,
-  kFloat32,
-  kBool,
-  kString,
-  kArray,
-  kUint64,
-  kInt64,
-  kFloat64,
-  kValueTypes,
+// Which bound counts the elements of a list of this type.
+struct ListBound {
+  uint64_t most = 0;
+  std::string_view what = {};
 };
-// The fewest bytes that one value takes.
-constexpr uint64_t kLeastBytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8};
-static_assert(std::size(kLeastBytes) == kValueTypes);
+constexpr ListBound kListBounds[] = {{kGgufMostNarrow, "bools and numbers of one or two bytes"},
+                                     {kGgufMostWide, "numbers"},
+                                     {kGgufMostOther, "elements"}};
+size_t bound_of(uint32_t type) {
+  if (type == kString || type == kArray) return 2;
+  return kGgufLeastBytes[type] <= 2 ? 0 : 1;
+}
 
 class GgufParser {
  public:
@@ -51,7 +36,7 @@ class GgufParser {
 
   Json parse_metadata() {
     const auto magic = in_.read<uint32_t>("the magic number");
-    if (magic != kMagic) fail("does not begin with 'GGUF': this is not a GGUF file");
+    if (magic != kGgufMagic) fail("does not begin with 'GGUF': this is not a GGUF file");
     check_version(in_.read<uint32_t>("the version"));
     constexpr uint64_t kLeastTensorBytes = 8 + 4 + 4 + 8, kLeastPairBytes = 8 + 4 + 1;
     const auto tensors = in_.read<uint64_t>("the number of tensors");
@@ -96,7 +81,7 @@ class GgufParser {
 
   std::string_view read_name(std::string_view what) {
     const auto size = in_.read<uint64_t>(what);
-    if (size > kMostKeyBytes)
+    if (size > kGgufMostKeyBytes)
       fail(str(what, " at byte ", in_.position(), " has ", size, " bytes, at most 65535 are allowed"));
     const auto name = in_.text(size, what);
     if (name.empty() || name.find('\0') != std::string_view::npos || !is_utf8(name))
@@ -138,15 +123,17 @@ class GgufParser {
   }
 
   Json read_array(int depth) {
-    if (depth > kMostArrayDepth)
-      fail(str("the metadata key ", quote(key_), " nests lists deeper than ", kMostArrayDepth, " levels"));
+    if (depth > kGgufMostArrayDepth)
+      fail(str("the metadata key ", quote(key_), " nests lists deeper than ", kGgufMostArrayDepth, " levels"));
     const auto type = in_.read<uint32_t>("the type of a list");
     if (type >= kValueTypes) fail(str("the metadata key ", quote(key_), " is a list of the unknown value type ", type));
     const auto count =
-        in_.checked_count(in_.read<uint64_t>("the length of a list"), kLeastBytes[type], "list elements");
-    if (count > kMostArrayElements - elements_)
-      fail(str("the lists of the metadata have more than ", kMostArrayElements, " elements"));
-    elements_ += count;
+        in_.checked_count(in_.read<uint64_t>("the length of a list"), kGgufLeastBytes[type], "list elements");
+    const auto& bound = kListBounds[bound_of(type)];
+    uint64_t& elements = elements_[bound_of(type)];
+    if (count > bound.most - elements)
+      fail(str("the metadata key ", quote(key_), " brings the lists to more than ", bound.most, " ", bound.what));
+    elements += count;
     Json::Array out;
     out.reserve(count);
     for (uint64_t i = 0; i < count; ++i) out.push_back(read_value(type, depth));
@@ -162,19 +149,20 @@ class GgufParser {
 
   uint64_t read_alignment(const Json& metadata) const {
     const Json* value = metadata.find("general.alignment");
-    if (!value) return kDefaultAlignment;
+    if (!value) return kGgufDefaultAlignment;
     if (!value->is_int()) fail(str("'general.alignment' is a ", value->type_name(), ", expected an integer"));
     const int64_t alignment = value->as_int();
-    if (alignment <= 0 || alignment > static_cast<int64_t>(kMostAlignment) ||
+    if (alignment <= 0 || alignment > static_cast<int64_t>(kGgufMostAlignment) ||
         !std::has_single_bit(static_cast<uint64_t>(alignment)))
-      fail(str("'general.alignment' is ", alignment, ", expected a power of two up to ", kMostAlignment));
+      fail(str("'general.alignment' is ", alignment, ", expected a power of two up to ", kGgufMostAlignment));
     return static_cast<uint64_t>(alignment);
   }
 
   CheckpointEntry read_tensor(std::string_view name) {
     CheckpointEntry entry{.name = std::string(name)};
     const auto dims = in_.read<uint32_t>("the number of dimensions");
-    if (dims > kMostDims) fail(str("the tensor ", quote(name), " has ", dims, " dimensions, at most 4 are allowed"));
+    if (dims > kGgufMostDims)
+      fail(str("the tensor ", quote(name), " has ", dims, " dimensions, at most 4 are allowed"));
     for (uint32_t i = 0; i < dims; ++i) {
       const auto dim = in_.read<uint64_t>("a dimension");
       if (dim > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
@@ -228,13 +216,13 @@ class GgufParser {
   std::span<const std::byte> bytes_;
   ByteReader in_;
   std::string_view key_ = {};  // of the value being read, for messages
-  uint64_t tensors_ = 0, elements_ = 0;
+  uint64_t tensors_ = 0, elements_[std::size(kListBounds)] = {};
 };
 
 bool matches(std::span<const std::byte> head, const std::filesystem::path& file) {
   uint32_t magic = 0;
   if (head.size() >= sizeof magic) std::memcpy(&magic, head.data(), sizeof magic);
-  return magic == kMagic || file.extension() == ".gguf";
+  return magic == kGgufMagic || file.extension() == ".gguf";
 }
 
 std::unique_ptr<CheckpointReader> open_gguf(const std::filesystem::path& file) {
@@ -256,6 +244,7 @@ constinit const CheckpointFormat gguf_format{
     .dialect = "gguf",
     .matches = matches,
     .open = open_gguf,
+    .write = write_gguf,
 };
 
 }  // namespace transformers
