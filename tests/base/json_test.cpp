@@ -41,6 +41,22 @@ TEST(Json, TellsIntegersFromFloats) {
   EXPECT_FALSE(list[0] == list[1]);
 }
 
+TEST(Json, ReadsIntegersBeyond64BitsAsFloats) {
+  const auto json = Json::parse(R"({"model_max_length": 1000000000000000019884624838656, "least": -9223372036854775808,
+                                    "below": -9223372036854775809, "most": 18446744073709551616, "text": "1\"00000000000000000000",
+                                    "fraction": 1.00000000000000000000, "power": 1e-00000000000000000001, "int": 9223372036854775807})");
+  EXPECT_EQ(json.at("model_max_length"), Json(1e30));
+  EXPECT_EQ(json.at("least"), Json(std::numeric_limits<int64_t>::min()));
+  EXPECT_EQ(json.at("below"), Json(-9223372036854775808.0));
+  EXPECT_EQ(json.at("most"), Json(18446744073709551616.0));
+  EXPECT_EQ(json.at("text"), Json("1\"00000000000000000000"));
+  EXPECT_EQ(json.at("fraction"), Json(1.0));
+  EXPECT_EQ(json.at("power"), Json(0.1));
+  EXPECT_EQ(json.at("int"), Json(std::numeric_limits<int64_t>::max()));
+  EXPECT_THROW(static_cast<void>(Json::parse("100000000000000000000x")), OSError);
+  EXPECT_EQ(Json::parse("100000000000000000000"), Json(1e20));
+}
+
 TEST(Json, AccessNamesTheTypeFound) {
   const auto json = Json::parse(R"({"n": "text"})");
   try {
