@@ -20,6 +20,9 @@ WeightMap read_weight_map(const Json& index, const fs::path& file) {
   const Json* map = index.find("weight_map");
   if (!map || !map->is_object())
     throw ValueError(str(file, ": the index has no object 'weight_map' from keys to files"));
+  if (map->size() == 0)
+    throw ValueError(
+        str(file, ": 'weight_map' is empty, expected the file of each key; save or fetch the index again"));
   WeightMap out;
   out.reserve(map->size());
   for (const auto& [key, shard] : map->as_object()) {
