@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "transformers/base/strings.h"
-#include "transformers/mapping/dialects/gguf_architectures.h"
+#include "transformers/mapping/dialects/detail/gguf_architectures.h"
 
 namespace transformers::detail {
 

@@ -3,7 +3,7 @@
 #include <span>
 #include <string_view>
 
-#include "transformers/mapping/dialects/gguf_keys.h"
+#include "transformers/mapping/dialects/detail/gguf_keys.h"
 #include "transformers/mapping/key_rule.h"
 
 namespace transformers::detail {

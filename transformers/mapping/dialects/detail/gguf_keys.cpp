@@ -1,4 +1,4 @@
-#include "transformers/mapping/dialects/gguf_keys.h"
+#include "transformers/mapping/dialects/detail/gguf_keys.h"
 
 #include <cmath>
 

@@ -1,4 +1,4 @@
-#include "transformers/mapping/dialects/gguf_architectures.h"
+#include "transformers/mapping/dialects/detail/gguf_architectures.h"
 
 #include <array>
 
