@@ -56,14 +56,8 @@ Json encode_special(const Json& json) {
 
 void check_integer(std::string_view name, int64_t value) {
   if (name.ends_with("token_id")) return;
-  constexpr std::string_view positive[] = {"head", "hidden_size", "d_model",      "d_kv",  "n_embd",    "vocab_size",
-                                           "dim",  "n_positions", "num_channels", "_num_", "patch_size"};
-  const bool needs_one = !name.starts_with("type_") &&
-                         std::any_of(std::begin(positive), std::end(positive),
-                                     [&](std::string_view part) { return name.find(part) != std::string_view::npos; });
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // the product of two fields fits int64_t
-  if (value < (needs_one ? 1 : 0) || value > kMost)
-    throw ValueError(str("is ", value, ", expected a number from ", needs_one ? 1 : 0, " to ", kMost));
+  if (value < 0 || value > kMost) throw ValueError(str("is ", value, ", expected a number from 0 to ", kMost));
 }
 
 // Readers, one per kind of field; chosen by overload.
@@ -157,9 +151,26 @@ void PretrainedConfig::set_num_labels(int64_t count) {
   for (int64_t i = 0; i < count; ++i) id2label[i] = str("LABEL_", i);
 }
 
+// The reference keeps both as they are given and reads `id2label`; we write the other anew.
+static void warn_of_other_ids(const Json* label2id, const std::map<int64_t, std::string>& id2label,
+                              std::string_view where) {
+  if (!label2id || !label2id->is_object()) return;
+  const auto differs = [&](const Json& given, const std::string& label) {
+    const auto at = given.is_int() ? id2label.find(given.as_int()) : id2label.end();
+    return given.is_int() && (at == id2label.end() || at->second != label);
+  };
+  for (const auto& [id, label] : id2label)
+    if (const auto* given = label2id->find(label); given && differs(*given, label))
+      return logging::warning(str(where, ": 'label2id' gives ", quote(label), " the number ", given->as_int(),
+                                  ", 'id2label' gives it ", id, "; 'id2label' is used"));
+}
+
 void PretrainedConfig::read_labels(const Json& json, std::string_view where) {
   const auto* labels = json.find("id2label");
-  if (labels && labels->is_object()) {
+  if (labels && !labels->is_null()) {
+    if (!labels->is_object())
+      throw ValueError(str(where, ": 'id2label' is a ", labels->type_name(),
+                           ", expected an object of names by number, such as {\"0\": \"LABEL_0\"}"));
     std::map<int64_t, std::string> read;
     for (const auto& [key, value] : labels->as_object()) {
       int64_t id = 0;
@@ -173,6 +184,7 @@ void PretrainedConfig::read_labels(const Json& json, std::string_view where) {
     if (wanted != num_labels())
       logging::warning(str(where, ": num_labels ", wanted, " does not fit 'id2label' with ", num_labels(),
                            " entries; the entries are used"));
+    warn_of_other_ids(json.find("label2id"), id2label, where);
   } else if (json.contains("num_labels")) {
     set_num_labels(json.get("num_labels", num_labels()));
   }
@@ -233,13 +245,27 @@ void PretrainedConfig::update(const Json& source, std::string_view where) {
   if (dtype && dtype->starts_with("torch.")) dtype = dtype->substr(6);
   try {
     read_labels(json, where);
-    finish(where);
+    resolve(where);
   } catch (const TypeError& error) {
     throw ValueError(str(where, ": ", error.what()));
   }
 }
 
+void PretrainedConfig::resolve(std::string_view where) {
+  if (where.empty()) where = model_type();
+  check_constraints(*this, where);
+  finish(where);
+}
+
 void PretrainedConfig::finish(std::string_view) {}
+
+Json PretrainedConfig::override_with(const Json& kwargs) {
+  Json overrides = Json::object(), rest = Json::object();
+  for (const auto& [key, value] : kwargs.as_object())
+    (key == "num_labels" || has_field(key) ? overrides : rest)[key] = value;
+  update(overrides, "kwargs");
+  return rest;
+}
 
 bool PretrainedConfig::has_field(std::string_view name) const {
   for (const auto& [alias, field] : attribute_map())

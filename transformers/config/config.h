@@ -14,6 +14,7 @@
 
 #include "transformers/base/json.h"
 #include "transformers/config/config_macro.h"
+#include "transformers/config/constraints.h"
 
 namespace transformers {
 
@@ -24,6 +25,14 @@ struct ConfigField {
                               std::vector<std::string>*, Json*>;
   std::string_view name = {};
   Target target = static_cast<bool*>(nullptr);
+};
+
+/// Arguments of PretrainedConfig::from_pretrained; names and defaults are the reference's.
+struct ConfigFromPretrainedOptions {
+  std::optional<std::filesystem::path> cache_dir = {};
+  std::string revision = "main";
+  std::string subfolder = {};
+  Json kwargs = Json::object();  // fields to override; others: TypeError
 };
 
 /// A model's description: public fields with the reference's names and defaults, read from and written to config.json.
@@ -42,6 +51,18 @@ class PretrainedConfig {
   /// Other names of fields: {"hidden_size", "n_embd"}.
   using Alias = std::pair<std::string_view, std::string_view>;
   [[nodiscard]] virtual std::span<const Alias> attribute_map() const { return {}; }
+  /// What its fields must fulfil beyond what their names imply; see check_constraints.
+  [[nodiscard]] virtual std::span<const Constraint> constraints() const { return {}; }
+
+  /// The config of a folder, a config.json, a GGUF file or a cached Hub id, of the class that its `model_type` names.
+  /// `BertConfig::from_pretrained` gives a BertConfig and warns when the file is of another type; so for the two below.
+  /// Throws OSError for the file, ValueError naming it and the field. The three need the library `transformers`.
+  [[nodiscard]] static std::shared_ptr<PretrainedConfig> from_pretrained(
+      const std::string& name_or_path, const ConfigFromPretrainedOptions& options = {});
+  [[nodiscard]] static std::shared_ptr<PretrainedConfig> from_json_file(const std::filesystem::path& json_file);
+  /// `where` names the source in errors.
+  [[nodiscard]] static std::shared_ptr<PretrainedConfig> from_dict(const Json& json,
+                                                                   std::string_view where = "the config");
 
   // Fields that every config has.
   std::vector<std::string> architectures = {};
@@ -65,8 +86,13 @@ class PretrainedConfig {
 
   /// Reads the keys of `json` into the fields. A wrong type or an impossible value: ValueError naming `where` and key.
   void update(const Json& json, std::string_view where);
-  /// Fills the fields that depend on others, after fields were set by hand; models call it when they are built.
-  void resolve() { finish(model_type()); }
+  /// Checks the fields and fills those that depend on others, after some were set by hand; models call it when they
+  /// are built. Throws ValueError naming `where` (empty: the model type), the field, its value and what is allowed.
+  void resolve(std::string_view where = {});
+  /// Sets the members of `kwargs` that are fields (or `num_labels`) and returns the others.
+  [[nodiscard]] Json override_with(const Json& kwargs);
+  /// The part that describes the text model: this config, unless it is composed of several.
+  [[nodiscard]] virtual const PretrainedConfig& get_text_config() const { return *this; }
   /// The value of a field, alias or extra key; null when there is none.
   [[nodiscard]] Json get(std::string_view name) const;
   /// True when `name` is a field or an alias of one.
@@ -84,6 +110,10 @@ class PretrainedConfig {
  protected:
   /// Runs after reading: fills fields that depend on others and checks what no single field can show.
   virtual void finish(std::string_view where);
+  // What TRANSFORMERS_CONFIG makes the typed statics of.
+  void read_pretrained(const std::string& name_or_path, const ConfigFromPretrainedOptions& options);
+  void read_json_file(const std::filesystem::path& json_file);
+  void read_dict(const Json& json, std::string_view where);
 
  private:
   bool read_common(const std::string& key, const Json& value);

@@ -7,6 +7,7 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/config/config_field.h"
+#include "transformers/config/config_file.h"
 #include "transformers/config/version.h"
 
 namespace transformers {
@@ -173,7 +174,7 @@ Json GenerationConfig::get(std::string_view name) const {
 
 GenerationConfig GenerationConfig::from_pretrained(const std::filesystem::path& folder, std::string_view file) {
   const auto path = path_inside(folder, file, "the name of the generation config");
-  auto config = from_dict(Json::parse_file(path, int64_t{1} << 26), path.native());
+  auto config = from_dict(read_config_file(path), path.native());
   config.read_as = config.to_dict();
   return config;
 }
