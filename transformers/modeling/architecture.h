@@ -59,14 +59,17 @@ struct Architecture {
   std::span<const KeyRule> key_rules = {};   // other layouts that its checkpoints come in; read only
 };
 
-/// Every architecture of the library, alphabetical; defined in models/registry.cpp.
-[[nodiscard]] std::span<const Architecture* const> architectures();
+/// Every architecture: the library's, alphabetical, then those that were registered. Defined in models/registry.cpp.
+[[nodiscard]] std::vector<const Architecture*> architectures();
+/// Makes an architecture of the user's known by its model_type; what its record points to must live as long as the
+/// program. Throws ValueError when the model_type is known, unless `exist_ok`: then it takes the older one's place.
+/// Safe to call from any thread.
+void register_architecture(const Architecture& architecture, bool exist_ok = false);
 /// The architecture of a `model_type`; throws ValueError naming the nearest known ones and where to add it.
 [[nodiscard]] const Architecture& architecture_of(std::string_view model_type);
 /// The row of a class by the reference's name ("BertForMaskedLM") or by C++ type; null when it is unknown.
 [[nodiscard]] const ModelClass* find_model_class(std::string_view name);
 [[nodiscard]] const ModelClass* find_model_class(const std::type_info& type);
-[[nodiscard]] const Architecture* find_architecture(const ModelClass& model_class);
 
 template <class C>
 std::shared_ptr<PretrainedConfig> make_config() {
@@ -77,18 +80,26 @@ std::shared_ptr<PretrainedConfig> make_config() {
 [[noreturn]] void throw_wrong_config(const std::type_info& model_class, const PretrainedConfig* config,
                                      std::string_view expected);
 
-/// A row of `Architecture::classes`; the constructor takes `const std::shared_ptr<C>&`. A class with further arguments
-/// has `static std::shared_ptr<M> make(const std::shared_ptr<C>&, Json& arguments)`, which erases those that it knows.
+/// `config`, which the class M needs; throws TypeError when it is null.
 template <class M, class C>
+[[nodiscard]] const std::shared_ptr<C>& given(const std::shared_ptr<C>& config) {
+  if (!config) throw_wrong_config(typeid(M), nullptr, C().model_type());
+  return config;
+}
+
+/// A row of `Architecture::classes`; the constructor takes `const std::shared_ptr<C>&`, C being `M::Config`. A class
+/// with further arguments has `static std::shared_ptr<M> make(const std::shared_ptr<C>&, Json& arguments)`, which
+/// erases those that it knows.
+template <class M, class C = typename M::Config>
 constexpr ModelClass model_class(std::string_view name, Task task, Few<TiedWeight> tied = {}, bool can_generate = false,
                                  std::string_view base_model_prefix = {}) {
   return {.name = name,
           .task = task,
           .make = [](const std::shared_ptr<PretrainedConfig>& config,
-                     const Json& given) -> std::shared_ptr<PreTrainedModel> {
+                     const Json& wanted) -> std::shared_ptr<PreTrainedModel> {
             auto typed = std::dynamic_pointer_cast<C>(config);
             if (!typed) throw_wrong_config(typeid(M), config.get(), C().model_type());
-            Json arguments = given;
+            Json arguments = wanted;
             std::shared_ptr<PreTrainedModel> model;
             if constexpr (requires { M::make(typed, arguments); })
               model = M::make(typed, arguments);

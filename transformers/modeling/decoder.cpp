@@ -29,13 +29,20 @@ DecoderModel::DecoderModel(std::shared_ptr<PretrainedConfig> c, const Options& o
       norm(child<nn::RMSNorm>("norm", {.size = o.hidden, .eps = o.norm_eps})) {
   for (const auto& window : o.windows)
     if (window && *window < 1) throw ValueError(str("sliding_window is ", *window, ", expected at least 1"));
-  if (o.rotary.head_size > 0) rotary_ = nn::Rotary(o.rotary);
+  if (o.rotary.head_size > 0) rotary_emb = child<nn::Rotary>("rotary_emb", o.rotary);
 }
 
 DecoderModel::DecoderModel(std::shared_ptr<PretrainedConfig> c, const PreNormDecoderOptions& o)
     : DecoderModel(std::move(c), o.model, [layer = o.layer](int64_t index) -> std::shared_ptr<DecoderLayer> {
         return std::make_shared<PreNormDecoderLayer>(layer, index);
       }) {}
+
+HeadOptions DecoderModel::head_options(const PretrainedConfig& c) {
+  HeadOptions options{.hidden = c.get("hidden_size").as_int(), .vocab = c.get("vocab_size").as_int(), .dropout = 0.1};
+  for (const auto* key : {"hidden_dropout", "classifier_dropout"})
+    if (const auto value = c.get(key); value.is_number()) options.dropout = value.as_double();
+  return options;
+}
 
 std::shared_ptr<nn::Cache> DecoderModel::make_cache() const {
   return options_.windows.empty() ? nn::dynamic_cache() : nn::sliding_cache(options_.windows);
@@ -82,8 +89,8 @@ ModelOutput DecoderModel::run(const ModelInputs& in) {
   ModelOutput output;
   nn::LayerContext context{.attend = attend(), .cache = cache.get()};
   if (*in.output_attentions) context.attentions = &output.attentions;
-  if (rotary_.is_defined()) {
-    const auto tables = rotary_.tables(positions, x.scalar_type());
+  if (rotary_emb) {
+    const auto tables = rotary_emb(positions, x.scalar_type());
     context.cos = tables.cos;
     context.sin = tables.sin;
   }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "transformers/modeling/model.h"
+#include "transformers/modeling/decoder_heads.h"
 #include "transformers/nn/masks.h"
 #include "transformers/nn/rotary.h"
 #include "transformers/nn/self_attention.h"
@@ -57,6 +57,8 @@ class DecoderModel : public PreTrainedModel {
   DecoderModel(std::shared_ptr<PretrainedConfig> config, const Options& options, const MakeLayer& make_layer);
   DecoderModel(std::shared_ptr<PretrainedConfig> config, const PreNormDecoderOptions& options);
   [[nodiscard]] const Options& options() const { return options_; }
+  /// For the heads over any such model.
+  [[nodiscard]] static HeadOptions head_options(const PretrainedConfig& config);
   [[nodiscard]] std::shared_ptr<nn::Cache> make_cache() const override;
 
  protected:
@@ -66,68 +68,13 @@ class DecoderModel : public PreTrainedModel {
   [[nodiscard]] std::vector<nn::CausalMask> layer_masks(const at::Tensor& x, const ModelInputs& inputs,
                                                         nn::Cache* cache) const;
   Options options_;
-  nn::Rotary rotary_;
   nn::Ref<nn::Embedding> embed_tokens;
   std::vector<nn::Ref<DecoderLayer>> layers;
   nn::Ref<nn::RMSNorm> norm;
+  nn::Ref<nn::Rotary> rotary_emb;  // may be null
 };
 
-/// Adds logits over the vocabulary: `model` and `lm_head`.
-class ForCausalLM : public PreTrainedModel {
- public:
-  ForCausalLM(std::shared_ptr<PretrainedConfig> config, std::shared_ptr<DecoderModel> base);
-  [[nodiscard]] std::shared_ptr<nn::Cache> make_cache() const override { return model->make_cache(); }
-
- protected:
-  ModelOutput run(const ModelInputs& inputs) override;
-
- private:
-  nn::Ref<DecoderModel> model;
-  nn::Ref<nn::Linear> lm_head;
-};
-
-/// Classifies a sequence by its last token that is no padding: `model` and `score`.
-class DecoderForSequenceClassification : public PreTrainedModel {
- public:
-  DecoderForSequenceClassification(std::shared_ptr<PretrainedConfig> config, std::shared_ptr<DecoderModel> base);
-
- protected:
-  ModelOutput run(const ModelInputs& inputs) override;
-
- private:
-  nn::Ref<DecoderModel> model;
-  nn::Ref<nn::Linear> score;
-};
-
-/// Classifies each token: `model`, dropout and `score`.
-class DecoderForTokenClassification : public PreTrainedModel {
- public:
-  DecoderForTokenClassification(std::shared_ptr<PretrainedConfig> config, std::shared_ptr<DecoderModel> base);
-
- protected:
-  ModelOutput run(const ModelInputs& inputs) override;
-
- private:
-  nn::Ref<DecoderModel> model;
-  nn::Ref<nn::Dropout> dropout;
-  nn::Ref<nn::Linear> score;
-};
-
-/// Start and end of an answer: `transformer` and `qa_outputs`.
-class DecoderForQuestionAnswering : public PreTrainedModel {
- public:
-  DecoderForQuestionAnswering(std::shared_ptr<PretrainedConfig> config, std::shared_ptr<DecoderModel> base,
-                              const std::string& base_name);
-
- protected:
-  ModelOutput run(const ModelInputs& inputs) override;
-
- private:
-  nn::Ref<DecoderModel> model;
-  nn::Ref<nn::Linear> qa_outputs;
-};
-
-/// The head shares the embedding where the config says so.
+/// The heads of Llama and its relatives share the embedding where the config says so.
 inline constexpr Few<TiedWeight> kDecoderTies = {{"lm_head.weight", "model.embed_tokens.weight"}};
 
 /// "sliding_attention" from layer `first` on when there is a window, else "full_attention".
@@ -137,11 +84,5 @@ inline constexpr Few<TiedWeight> kDecoderTies = {{"lm_head.weight", "model.embed
 /// unknown one, or one that slides without a window.
 [[nodiscard]] std::vector<std::optional<int64_t>> layer_windows(const std::vector<std::string>& types,
                                                                 std::optional<int64_t> window, int64_t layers);
-
-/// Logits of the last token of each row that is not `config.pad_token_id`; (batch, tokens, labels) → (batch, labels).
-[[nodiscard]] at::Tensor last_token_logits(const PretrainedConfig& config, const at::Tensor& logits,
-                                           const ModelInputs& inputs);
-/// Splits (batch, tokens, 2) into start and end logits and adds the loss when positions are given.
-[[nodiscard]] ModelOutput span_output(const at::Tensor& logits, const ModelInputs& inputs);
 
 }  // namespace transformers

@@ -1,74 +1,77 @@
+#include "transformers/modeling/decoder_heads.h"
+
 #include <ATen/ops/arange.h>
-#include <ATen/ops/full.h>
 
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
-#include "transformers/modeling/decoder.h"
 #include "transformers/modeling/losses.h"
 
 namespace transformers {
 
-ForCausalLM::ForCausalLM(std::shared_ptr<PretrainedConfig> c, std::shared_ptr<DecoderModel> base)
-    : PreTrainedModel(std::move(c)),
-      model(register_module("model", base)),
-      lm_head(
-          child<nn::Linear>("lm_head", {.in = base->options().hidden, .out = base->options().vocab, .bias = false})) {}
+ForCausalLM::ForCausalLM(std::shared_ptr<PretrainedConfig> c, const HeadOptions& o,
+                         std::shared_ptr<PreTrainedModel> model)
+    : ModelWithHead(std::move(c), o, std::move(model)),
+      lm_head(child<nn::Linear>("lm_head", {.in = o.hidden, .out = o.vocab, .bias = false})) {}
 
 ModelOutput ForCausalLM::run(const ModelInputs& in) {
-  auto output = model(in);
+  auto output = body(in);
   auto x = std::exchange(output.last_hidden_state, {});
-  if (in.logits_to_keep > 0) x = x.slice(1, -in.logits_to_keep);
+  if (in.logits_to_keep > 0) x = x.slice(-2, -in.logits_to_keep);
   output.logits = lm_head(x);
   if (in.labels.defined()) output.loss = causal_lm_loss(output.logits, in.labels);
   return output;
 }
 
 DecoderForSequenceClassification::DecoderForSequenceClassification(std::shared_ptr<PretrainedConfig> c,
-                                                                   std::shared_ptr<DecoderModel> base)
-    : PreTrainedModel(std::move(c)),
-      model(register_module("model", base)),
-      score(child<nn::Linear>("score", {.in = base->options().hidden, .out = config->num_labels(), .bias = false})) {}
+                                                                   const HeadOptions& o,
+                                                                   std::shared_ptr<PreTrainedModel> model)
+    : ModelWithHead(std::move(c), o, std::move(model)),
+      score(child<nn::Linear>("score", {.in = o.hidden, .out = config->num_labels(), .bias = false})) {}
 
 ModelOutput DecoderForSequenceClassification::run(const ModelInputs& in) {
-  auto output = model(in);
+  auto output = body(in);
   output.logits = last_token_logits(*config, score(std::exchange(output.last_hidden_state, {})), in);
   if (in.labels.defined()) output.loss = sequence_loss(*config, output.logits, in.labels);
   return output;
 }
 
-DecoderForTokenClassification::DecoderForTokenClassification(std::shared_ptr<PretrainedConfig> c,
-                                                             std::shared_ptr<DecoderModel> base)
-    : PreTrainedModel(std::move(c)), model(register_module("model", base)) {
-  double p = 0.1;
-  for (const auto* key : {"hidden_dropout", "classifier_dropout"})
-    if (const auto value = config->get(key); value.is_number()) p = value.as_double();
-  dropout = child<nn::Dropout>("dropout", {.p = p});
-  score = child<nn::Linear>("score", {.in = base->options().hidden, .out = config->num_labels()});
-}
+DecoderForTokenClassification::DecoderForTokenClassification(std::shared_ptr<PretrainedConfig> c, const HeadOptions& o,
+                                                             std::shared_ptr<PreTrainedModel> model)
+    : ModelWithHead(std::move(c), o, std::move(model)),
+      dropout(child<nn::Dropout>("dropout", {.p = o.dropout})),
+      score(child<nn::Linear>("score", {.in = o.hidden, .out = config->num_labels()})) {}
 
 ModelOutput DecoderForTokenClassification::run(const ModelInputs& in) {
-  auto output = model(in);
+  auto output = body(in);
   output.logits = score(dropout(std::exchange(output.last_hidden_state, {})));
   if (in.labels.defined()) output.loss = token_loss(output.logits.to(at::kFloat), in.labels);
   output.past_key_values = nullptr;  // the reference's TokenClassifierOutput has no cache
   return output;
 }
 
-DecoderForQuestionAnswering::DecoderForQuestionAnswering(std::shared_ptr<PretrainedConfig> c,
-                                                         std::shared_ptr<DecoderModel> base,
-                                                         const std::string& base_name)
-    : PreTrainedModel(std::move(c)),
-      model(register_module(base_name, base)),
-      qa_outputs(child<nn::Linear>("qa_outputs", {.in = base->options().hidden, .out = 2})) {}
+DecoderForQuestionAnswering::DecoderForQuestionAnswering(std::shared_ptr<PretrainedConfig> c, const HeadOptions& o,
+                                                         std::shared_ptr<PreTrainedModel> model)
+    : ModelWithHead(std::move(c), o, std::move(model)),
+      qa_outputs(child<nn::Linear>("qa_outputs", {.in = o.hidden, .out = 2})) {}
 
 ModelOutput DecoderForQuestionAnswering::run(const ModelInputs& in) {
-  auto body = model(in);
-  auto output = span_output(qa_outputs(body.last_hidden_state), in);
-  output.hidden_states = std::move(body.hidden_states);
-  output.attentions = std::move(body.attentions);
+  auto encoded = body(in);
+  auto output = span_output(qa_outputs(encoded.last_hidden_state), in);
+  output.hidden_states = std::move(encoded.hidden_states);
+  output.attentions = std::move(encoded.attentions);
   return output;
 }
+
+static HeadOptions under_transformer(HeadOptions options) {
+  options.body_name = "transformer";
+  return options;
+}
+
+TransformerForQuestionAnswering::TransformerForQuestionAnswering(std::shared_ptr<PretrainedConfig> c,
+                                                                 HeadOptions options,
+                                                                 std::shared_ptr<PreTrainedModel> model)
+    : DecoderForQuestionAnswering(std::move(c), under_transformer(std::move(options)), std::move(model)) {}
 
 at::Tensor last_token_logits(const PretrainedConfig& config, const at::Tensor& logits, const ModelInputs& in) {
   const int64_t batch = logits.size(0);

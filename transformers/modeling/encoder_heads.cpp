@@ -2,14 +2,10 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
-#include "transformers/modeling/decoder.h"
+#include "transformers/modeling/decoder_heads.h"
 #include "transformers/modeling/losses.h"
 
 namespace transformers {
-
-EncoderWithHead::EncoderWithHead(std::shared_ptr<PretrainedConfig> c, const Options& o,
-                                 std::shared_ptr<PreTrainedModel> encoder)
-    : PreTrainedModel(std::move(c)), body(register_module(o.body_name, std::move(encoder))) {}
 
 void EncoderWithHead::add_classifier(const Options& o, int64_t labels) {
   dropout = child<nn::Dropout>("dropout", {.p = o.dropout});

@@ -1,24 +1,18 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
-#include "transformers/modeling/model.h"
+#include "transformers/modeling/heads.h"
 
 namespace transformers {
 
-/// What the heads over an encoder share: the body under the architecture's name for it, then the head's own layers.
-class EncoderWithHead : public PreTrainedModel {
+/// What the heads over an encoder share: a classifier, and what they hand on of the body's output.
+class EncoderWithHead : public ModelWithHead {
  public:
-  struct Options {
-    std::string body_name = {};  // "bert"
-    int64_t hidden = 0;
-    double dropout = 0.0;  // before the classifier
-  };
+  using Options = HeadOptions;
 
  protected:
-  EncoderWithHead(std::shared_ptr<PretrainedConfig> config, const Options& options,
-                  std::shared_ptr<PreTrainedModel> encoder);
+  using ModelWithHead::ModelWithHead;
   /// Children `dropout` and `classifier`.
   void add_classifier(const Options& options, int64_t labels);
   /// The body's output, and `out`: what of it every head hands on, that is hidden_states and attentions.
@@ -26,7 +20,6 @@ class EncoderWithHead : public PreTrainedModel {
   [[nodiscard]] at::Tensor classify(const at::Tensor& x) const { return classifier(dropout(x)); }
 
  private:
-  nn::Ref<PreTrainedModel> body;
   nn::Ref<nn::Dropout> dropout;
   nn::Ref<nn::Linear> classifier;
 };
@@ -54,6 +47,7 @@ class EncoderForMultipleChoice : public EncoderWithHead {
 /// Logits (batch, tokens, labels).
 class EncoderForTokenClassification : public EncoderWithHead {
  public:
+  static constexpr bool kPools = false;
   EncoderForTokenClassification(std::shared_ptr<PretrainedConfig> config, const Options& options,
                                 std::shared_ptr<PreTrainedModel> encoder);
 
@@ -64,6 +58,7 @@ class EncoderForTokenClassification : public EncoderWithHead {
 /// Start and end of an answer: `qa_outputs`.
 class EncoderForQuestionAnswering : public EncoderWithHead {
  public:
+  static constexpr bool kPools = false;
   EncoderForQuestionAnswering(std::shared_ptr<PretrainedConfig> config, const Options& options,
                               std::shared_ptr<PreTrainedModel> encoder);
 

@@ -8,15 +8,31 @@
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/nn/activations.h"
 #include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
 
 namespace transformers {
 
+// The config does not know which names exist.
+static void check_activations(const PretrainedConfig& config) {
+  for (const auto* field : {"hidden_act", "activation_function", "dense_act_fn", "pooler_act"}) {
+    const auto name = config.get(field);
+    if (!name.is_string() || !config.has_field(field)) continue;
+    try {
+      (void)nn::activation(name.as_string());
+    } catch (const ValueError& error) {
+      throw ValueError(str(quote(field), ": ", error.what()));
+    }
+  }
+}
+
 PreTrainedModel::PreTrainedModel(std::shared_ptr<PretrainedConfig> c) : config(std::move(c)) {
   if (!config)
     throw TypeError(
         "a model needs a PretrainedConfig, none was given; use from_pretrained to load a model with its own");
+  config->resolve();
+  check_activations(*config);
   name_or_path = config->name_or_path;
   if (config->attn_implementation.empty()) config->attn_implementation = config->output_attentions ? "eager" : "sdpa";
   (void)attend();

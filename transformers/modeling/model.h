@@ -18,10 +18,21 @@ namespace transformers {
 /// Names → tensors, in module order.
 using StateDict = OrderedMap<std::string, at::Tensor>;
 
+struct FromPretrainedOptions;
+template <class M>
+struct LoadResult;
 struct SavePretrainedOptions;
 struct GenerateOptions;
 struct GenerateResult;
 struct GenerationConfig;
+
+/// What `BertModel::from_pretrained` is: called as `BertModel::from_pretrained("folder", {.dtype = "auto"})`. Every
+/// model class has one of its own; calls need pretrained/load.h.
+template <class M>
+struct PretrainedLoader {
+  LoadResult<M> operator()(const std::optional<std::string>& name_or_path) const;
+  LoadResult<M> operator()(const std::optional<std::string>& name_or_path, const FromPretrainedOptions& options) const;
+};
 
 /// Base of every model: keeps the config, loads, saves, initialises, ties. Concrete classes build their children in the
 /// constructor, end it with `post_init()`, and implement `run`. Reference: PreTrainedModel.

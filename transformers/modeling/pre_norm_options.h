@@ -7,7 +7,8 @@ namespace transformers {
 /// What every Llama-like config says under the same field names, once its dependent fields are filled; the architecture
 /// adds its biases, windows and norms. No projection has a bias and attention is full.
 template <class Config>
-[[nodiscard]] PreNormDecoderOptions pre_norm_options(Config& c) {
+[[nodiscard]] PreNormDecoderOptions pre_norm_options(const std::shared_ptr<Config>& config) {
+  auto& c = *given<DecoderModel>(config);
   c.resolve();
   return {.model = {.vocab = c.vocab_size,
                     .hidden = c.hidden_size,

@@ -155,11 +155,6 @@ class BertLMPredictionHead final : public nn::Module {
 constexpr Few<TiedWeight> kBertTies = {{"cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"},
                                        {"cls.predictions.decoder.bias", "cls.predictions.bias"}};
 
-EncoderWithHead::Options head_options(const BertConfig& c) {
-  return {
-      .body_name = "bert", .hidden = c.hidden_size, .dropout = c.classifier_dropout.value_or(c.hidden_dropout_prob)};
-}
-
 }  // namespace
 
 // Reference: BertOnlyMLMHead, BertOnlyNSPHead, BertPreTrainingHeads.
@@ -172,6 +167,11 @@ class BertHeads final : public nn::Module {
   nn::Ref<BertLMPredictionHead> predictions;
   nn::Ref<nn::Linear> seq_relationship;
 };
+
+HeadOptions BertModel::head_options(const BertConfig& c) {
+  return {
+      .body_name = "bert", .hidden = c.hidden_size, .dropout = c.classifier_dropout.value_or(c.hidden_dropout_prob)};
+}
 
 std::shared_ptr<BertModel> BertModel::make(const std::shared_ptr<BertConfig>& c, Json& arguments) {
   const bool pooler = arguments.get("add_pooling_layer", true);
@@ -235,7 +235,7 @@ ModelOutput BertModel::run(const ModelInputs& in) {
 }
 
 BertWithCls::BertWithCls(const std::shared_ptr<BertConfig>& c, const Parts& parts)
-    : EncoderWithHead(c, head_options(*c), std::make_shared<BertModel>(c, parts.pooler)),
+    : EncoderWithHead(c, BertModel::head_options(*given<BertWithCls>(c)), std::make_shared<BertModel>(c, parts.pooler)),
       cls(child_of<BertHeads>("cls", *c, parts.predictions, parts.seq_relationship)) {}
 
 void BertWithCls::_init_weights(torch::nn::Module& module) {
@@ -303,42 +303,21 @@ ModelOutput BertForNextSentencePrediction::run(const ModelInputs& in) {
   return output;
 }
 
-BertForSequenceClassification::BertForSequenceClassification(const std::shared_ptr<BertConfig>& c)
-    : EncoderForSequenceClassification(c, head_options(*c), std::make_shared<BertModel>(c)) {
-  post_init();
-}
-
-BertForMultipleChoice::BertForMultipleChoice(const std::shared_ptr<BertConfig>& c)
-    : EncoderForMultipleChoice(c, head_options(*c), std::make_shared<BertModel>(c)) {
-  post_init();
-}
-
-BertForTokenClassification::BertForTokenClassification(const std::shared_ptr<BertConfig>& c)
-    : EncoderForTokenClassification(c, head_options(*c), std::make_shared<BertModel>(c, false)) {
-  post_init();
-}
-
-BertForQuestionAnswering::BertForQuestionAnswering(const std::shared_ptr<BertConfig>& c)
-    : EncoderForQuestionAnswering(c, head_options(*c), std::make_shared<BertModel>(c, false)) {
-  post_init();
-}
-
 constinit const Architecture bert_architecture{
     .model_type = "bert",
     .base_model_prefix = "bert",
     .config = make_config<BertConfig>,
-    .classes = {model_class<BertModel, BertConfig>("BertModel", Task::Base),
-                model_class<BertForPreTraining, BertConfig>("BertForPreTraining", Task::PreTraining, kBertTies),
-                model_class<BertLMHeadModel, BertConfig>("BertLMHeadModel", Task::CausalLM, kBertTies, true),
-                model_class<BertForMaskedLM, BertConfig>("BertForMaskedLM", Task::MaskedLM, kBertTies),
-                model_class<BertForNextSentencePrediction, BertConfig>("BertForNextSentencePrediction",
-                                                                       Task::NextSentencePrediction),
-                model_class<BertForSequenceClassification, BertConfig>("BertForSequenceClassification",
-                                                                       Task::SequenceClassification),
-                model_class<BertForMultipleChoice, BertConfig>("BertForMultipleChoice", Task::MultipleChoice),
-                model_class<BertForTokenClassification, BertConfig>("BertForTokenClassification",
-                                                                    Task::TokenClassification),
-                model_class<BertForQuestionAnswering, BertConfig>("BertForQuestionAnswering", Task::QuestionAnswering)},
+    .classes = {model_class<BertModel>("BertModel", Task::Base),
+                model_class<BertForPreTraining>("BertForPreTraining", Task::PreTraining, kBertTies),
+                model_class<BertLMHeadModel>("BertLMHeadModel", Task::CausalLM, kBertTies, true),
+                model_class<BertForMaskedLM>("BertForMaskedLM", Task::MaskedLM, kBertTies),
+                model_class<BertForNextSentencePrediction>("BertForNextSentencePrediction",
+                                                           Task::NextSentencePrediction),
+                model_class<BertForSequenceClassification>("BertForSequenceClassification",
+                                                           Task::SequenceClassification),
+                model_class<BertForMultipleChoice>("BertForMultipleChoice", Task::MultipleChoice),
+                model_class<BertForTokenClassification>("BertForTokenClassification", Task::TokenClassification),
+                model_class<BertForQuestionAnswering>("BertForQuestionAnswering", Task::QuestionAnswering)},
     .no_split = {"BertEmbeddings", "BertLayer"},
 };
 

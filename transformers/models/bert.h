@@ -37,6 +37,7 @@ struct BertConfig final : PretrainedConfig {
                       max_position_embeddings, type_vocab_size, initializer_range, layer_norm_eps, pad_token_id,
                       use_cache, classifier_dropout, is_decoder, add_cross_attention, bos_token_id, eos_token_id,
                       tie_word_embeddings)
+  [[nodiscard]] std::span<const Constraint> constraints() const override { return kPaddingConstraints; }
 };
 
 class BertEmbeddings;
@@ -46,6 +47,9 @@ class BertHeads;
 /// The body: last_hidden_state and, with its pooler, pooler_output.
 class BertModel final : public PreTrainedModel {
  public:
+  using Config = BertConfig;
+  static constexpr PretrainedLoader<BertModel> from_pretrained = {};
+  [[nodiscard]] static HeadOptions head_options(const BertConfig& config);
   explicit BertModel(const std::shared_ptr<BertConfig>& config, bool add_pooling_layer = true);
   /// With the constructor's arguments by name.
   [[nodiscard]] static std::shared_ptr<BertModel> make(const std::shared_ptr<BertConfig>& config, Json& arguments);
@@ -64,6 +68,7 @@ class BertModel final : public PreTrainedModel {
 /// A body and `cls`: logits over the vocabulary, over pairs of sentences, or both.
 class BertWithCls : public EncoderWithHead {
  public:
+  using Config = BertConfig;
   void _init_weights(torch::nn::Module& module) override;
 
  protected:
@@ -76,41 +81,34 @@ class BertWithCls : public EncoderWithHead {
 
 /// Masked words and next sentence: prediction_logits and seq_relationship_logits; loss when both labels are given.
 struct BertForPreTraining final : BertWithCls {
+  static constexpr PretrainedLoader<BertForPreTraining> from_pretrained = {};
   explicit BertForPreTraining(const std::shared_ptr<BertConfig>& config);
   ModelOutput run(const ModelInputs& inputs) override;
 };
 
 /// Next-token logits; the config should set `is_decoder`.
 struct BertLMHeadModel final : BertWithCls {
+  static constexpr PretrainedLoader<BertLMHeadModel> from_pretrained = {};
   explicit BertLMHeadModel(const std::shared_ptr<BertConfig>& config);
   ModelOutput run(const ModelInputs& inputs) override;
 };
 
 struct BertForMaskedLM final : BertWithCls {
+  static constexpr PretrainedLoader<BertForMaskedLM> from_pretrained = {};
   explicit BertForMaskedLM(const std::shared_ptr<BertConfig>& config);
   ModelOutput run(const ModelInputs& inputs) override;
 };
 
 struct BertForNextSentencePrediction final : BertWithCls {
+  static constexpr PretrainedLoader<BertForNextSentencePrediction> from_pretrained = {};
   explicit BertForNextSentencePrediction(const std::shared_ptr<BertConfig>& config);
   ModelOutput run(const ModelInputs& inputs) override;
 };
 
-struct BertForSequenceClassification final : EncoderForSequenceClassification {
-  explicit BertForSequenceClassification(const std::shared_ptr<BertConfig>& config);
-};
-
-struct BertForMultipleChoice final : EncoderForMultipleChoice {
-  explicit BertForMultipleChoice(const std::shared_ptr<BertConfig>& config);
-};
-
-struct BertForTokenClassification final : EncoderForTokenClassification {
-  explicit BertForTokenClassification(const std::shared_ptr<BertConfig>& config);
-};
-
-struct BertForQuestionAnswering final : EncoderForQuestionAnswering {
-  explicit BertForQuestionAnswering(const std::shared_ptr<BertConfig>& config);
-};
+using BertForSequenceClassification = WithHead<BertModel, EncoderForSequenceClassification>;
+using BertForMultipleChoice = WithHead<BertModel, EncoderForMultipleChoice>;
+using BertForTokenClassification = WithHead<BertModel, EncoderForTokenClassification>;
+using BertForQuestionAnswering = WithHead<BertModel, EncoderForQuestionAnswering>;
 
 extern const Architecture bert_architecture;
 

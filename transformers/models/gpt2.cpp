@@ -7,7 +7,6 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
-#include "transformers/modeling/decoder.h"
 #include "transformers/modeling/losses.h"
 #include "transformers/nn/activations.h"
 #include "transformers/nn/masks.h"
@@ -22,6 +21,12 @@ std::span<const PretrainedConfig::Alias> GPT2Config::attribute_map() const {
   return kAliases;
 }
 
+std::span<const Constraint> GPT2Config::constraints() const {
+  static constexpr Constraint kConstraints[] = {
+      {.field = "n_embd", .rule = Constraint::Rule::MultipleOf, .other = "n_head"}};
+  return kConstraints;
+}
+
 // Self-attention, or attention to an encoder, whose keys and values are computed once per cache.
 class GPT2Attention final : public nn::Module {
  public:
@@ -30,8 +35,6 @@ class GPT2Attention final : public nn::Module {
         head_size_(c.n_embd / c.n_head),
         dropout_(c.attn_pdrop),
         layer_(layer) {
-    if (c.n_embd % c.n_head != 0)
-      throw ValueError(str("n_embd is ", c.n_embd, ", which must be a multiple of n_head, ", c.n_head));
     if (is_cross) q_attn = child<nn::Conv1D>("q_attn", {.in = c.n_embd, .out = c.n_embd});
     c_proj = child<nn::Conv1D>("c_proj", {.in = c.n_embd, .out = c.n_embd});
     resid_dropout = child<nn::Dropout>("resid_dropout", {.p = c.resid_pdrop});
@@ -127,7 +130,7 @@ static nn::SequenceSummary::Options gpt2_summary(const GPT2Config& c) {
   return options;
 }
 
-void GPT2PreTrainedModel::_init_weights(torch::nn::Module& module) {
+void GPT2Model::_init_weights(torch::nn::Module& module) {
   PreTrainedModel::_init_weights(module);
   auto* attention = dynamic_cast<GPT2Attention*>(&module);
   auto* mlp = dynamic_cast<GPT2MLP*>(&module);
@@ -147,7 +150,7 @@ static nn::AttentionResult gpt2_upcast_attention(const at::Tensor& q, const at::
 }
 
 GPT2Model::GPT2Model(const std::shared_ptr<GPT2Config>& c)
-    : GPT2PreTrainedModel(c),
+    : PreTrainedModel(c),
       wte(child<nn::Embedding>("wte", {.count = c->vocab_size, .size = c->n_embd})),
       wpe(child<nn::Embedding>("wpe", {.count = c->n_positions, .size = c->n_embd})),
       drop(child<nn::Dropout>("drop", {.p = c->embd_pdrop})),
@@ -214,84 +217,36 @@ ModelOutput GPT2Model::run(const ModelInputs& in) {
   return output;
 }
 
-GPT2LMHeadModel::GPT2LMHeadModel(const std::shared_ptr<GPT2Config>& c)
-    : GPT2PreTrainedModel(c),
-      transformer(child_of<GPT2Model>("transformer", c)),
-      lm_head(child<nn::Linear>("lm_head", {.in = c->n_embd, .out = c->vocab_size, .bias = false})) {
-  post_init();
-}
-
-ModelOutput GPT2LMHeadModel::run(const ModelInputs& in) {
-  auto output = transformer(in);
-  auto x = std::exchange(output.last_hidden_state, {});
-  if (in.logits_to_keep > 0) x = x.slice(-2, -in.logits_to_keep);
-  output.logits = lm_head(x);
-  if (in.labels.defined()) output.loss = causal_lm_loss(output.logits, in.labels);
-  return output;
-}
-
-static std::shared_ptr<GPT2Config> gpt2_single_label(const std::shared_ptr<GPT2Config>& c) {
-  if (c) c->set_num_labels(1);
-  return c;
-}
-
-GPT2DoubleHeadsModel::GPT2DoubleHeadsModel(const std::shared_ptr<GPT2Config>& c)
-    : GPT2PreTrainedModel(gpt2_single_label(c)),
-      transformer(child_of<GPT2Model>("transformer", c)),
-      lm_head(child<nn::Linear>("lm_head", {.in = c->n_embd, .out = c->vocab_size, .bias = false})),
-      multiple_choice_head(child<nn::SequenceSummary>("multiple_choice_head", gpt2_summary(*c))) {
-  post_init();
-}
-
-ModelOutput GPT2DoubleHeadsModel::run(const ModelInputs& in) {
-  auto output = transformer(in);
-  const auto x = std::exchange(output.last_hidden_state, {});
-  output.logits = lm_head(x);
-  output.mc_logits = multiple_choice_head(x, in.mc_token_ids).squeeze(-1);
-  if (in.mc_labels.defined()) output.mc_loss = token_loss(output.mc_logits, in.mc_labels);
-  if (in.labels.defined()) output.loss = causal_lm_loss(output.logits, in.labels);
-  return output;
-}
-
-GPT2ForSequenceClassification::GPT2ForSequenceClassification(const std::shared_ptr<GPT2Config>& c)
-    : GPT2PreTrainedModel(c),
-      transformer(child_of<GPT2Model>("transformer", c)),
-      score(child<nn::Linear>("score", {.in = c->n_embd, .out = c->num_labels(), .bias = false})) {
-  post_init();
-}
-
-ModelOutput GPT2ForSequenceClassification::run(const ModelInputs& in) {
-  auto output = transformer(in);
-  output.logits = last_token_logits(*config, score(std::exchange(output.last_hidden_state, {})), in);
-  if (in.labels.defined()) output.loss = sequence_loss(*config, output.logits, in.labels);
-  return output;
-}
-
 static double gpt2_classifier_dropout(const GPT2Config& c) {
   for (const auto* key : {"classifier_dropout", "hidden_dropout"})
     if (const auto value = c.get(key); value.is_number()) return value.as_double();
   return 0.1;
 }
 
-GPT2ForTokenClassification::GPT2ForTokenClassification(const std::shared_ptr<GPT2Config>& c)
-    : EncoderForTokenClassification(
-          c, {.body_name = "transformer", .hidden = c->n_embd, .dropout = gpt2_classifier_dropout(*c)},
-          std::make_shared<GPT2Model>(c)) {
+HeadOptions GPT2Model::head_options(const GPT2Config& c) {
+  return {.body_name = "transformer", .hidden = c.n_embd, .vocab = c.vocab_size, .dropout = gpt2_classifier_dropout(c)};
+}
+
+static std::shared_ptr<GPT2Config> gpt2_single_label(const std::shared_ptr<GPT2Config>& c) {
+  given<GPT2DoubleHeadsModel>(c)->set_num_labels(1);
+  return c;
+}
+
+GPT2DoubleHeadsModel::GPT2DoubleHeadsModel(const std::shared_ptr<GPT2Config>& c)
+    : ModelWithHead(gpt2_single_label(c), GPT2Model::head_options(*gpt2_single_label(c)),
+                    std::make_shared<GPT2Model>(c)),
+      lm_head(child<nn::Linear>("lm_head", {.in = c->n_embd, .out = c->vocab_size, .bias = false})),
+      multiple_choice_head(child<nn::SequenceSummary>("multiple_choice_head", gpt2_summary(*c))) {
   post_init();
 }
 
-GPT2ForQuestionAnswering::GPT2ForQuestionAnswering(const std::shared_ptr<GPT2Config>& c)
-    : GPT2PreTrainedModel(c),
-      transformer(child_of<GPT2Model>("transformer", c)),
-      qa_outputs(child<nn::Linear>("qa_outputs", {.in = c->n_embd, .out = 2})) {
-  post_init();
-}
-
-ModelOutput GPT2ForQuestionAnswering::run(const ModelInputs& in) {
-  auto body = transformer(in);
-  auto output = span_output(qa_outputs(body.last_hidden_state), in);
-  output.hidden_states = std::move(body.hidden_states);
-  output.attentions = std::move(body.attentions);
+ModelOutput GPT2DoubleHeadsModel::run(const ModelInputs& in) {
+  auto output = body(in);
+  const auto x = std::exchange(output.last_hidden_state, {});
+  output.logits = lm_head(x);
+  output.mc_logits = multiple_choice_head(x, in.mc_token_ids).squeeze(-1);
+  if (in.mc_labels.defined()) output.mc_loss = token_loss(output.mc_logits, in.mc_labels);
+  if (in.labels.defined()) output.loss = causal_lm_loss(output.logits, in.labels);
   return output;
 }
 
@@ -301,14 +256,13 @@ constinit const Architecture gpt2_architecture{
     .model_type = "gpt2",
     .base_model_prefix = "transformer",
     .config = make_config<GPT2Config>,
-    .classes = {model_class<GPT2Model, GPT2Config>("GPT2Model", Task::Base),
-                model_class<GPT2LMHeadModel, GPT2Config>("GPT2LMHeadModel", Task::CausalLM, kGPT2Ties, true),
-                model_class<GPT2DoubleHeadsModel, GPT2Config>("GPT2DoubleHeadsModel", Task::None, kGPT2Ties, true),
-                model_class<GPT2ForSequenceClassification, GPT2Config>("GPT2ForSequenceClassification",
-                                                                       Task::SequenceClassification),
-                model_class<GPT2ForTokenClassification, GPT2Config>("GPT2ForTokenClassification",
-                                                                    Task::TokenClassification),
-                model_class<GPT2ForQuestionAnswering, GPT2Config>("GPT2ForQuestionAnswering", Task::QuestionAnswering)},
+    .classes = {model_class<GPT2Model>("GPT2Model", Task::Base),
+                model_class<GPT2LMHeadModel>("GPT2LMHeadModel", Task::CausalLM, kGPT2Ties, true),
+                model_class<GPT2DoubleHeadsModel>("GPT2DoubleHeadsModel", Task::None, kGPT2Ties, true),
+                model_class<GPT2ForSequenceClassification>("GPT2ForSequenceClassification",
+                                                           Task::SequenceClassification),
+                model_class<GPT2ForTokenClassification>("GPT2ForTokenClassification", Task::TokenClassification),
+                model_class<GPT2ForQuestionAnswering>("GPT2ForQuestionAnswering", Task::QuestionAnswering)},
     .no_split = {"GPT2Block"},
     // Causal masks that old checkpoints saved as buffers.
     .ignore_unexpected = {"**.attn.bias", "**.attn.masked_bias", "**.crossattention.bias",

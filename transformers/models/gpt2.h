@@ -1,5 +1,6 @@
 #pragma once
 
+#include "transformers/modeling/decoder_heads.h"
 #include "transformers/modeling/encoder_heads.h"
 #include "transformers/nn/sequence_summary.h"
 
@@ -40,22 +41,18 @@ struct GPT2Config final : PretrainedConfig {
                       scale_attn_by_inverse_layer_idx, reorder_and_upcast_attn, add_cross_attention,
                       tie_word_embeddings)
   [[nodiscard]] std::span<const Alias> attribute_map() const override;
+  [[nodiscard]] std::span<const Constraint> constraints() const override;
 };
 
 class GPT2Block;
 
-/// The initialisation that all GPT-2 classes share.
-class GPT2PreTrainedModel : public PreTrainedModel {
+class GPT2Model final : public PreTrainedModel {
  public:
-  void _init_weights(torch::nn::Module& module) override;
-
- protected:
-  using PreTrainedModel::PreTrainedModel;
-};
-
-class GPT2Model : public GPT2PreTrainedModel {
- public:
+  using Config = GPT2Config;
+  static constexpr PretrainedLoader<GPT2Model> from_pretrained = {};
   explicit GPT2Model(const std::shared_ptr<GPT2Config>& config);
+  void _init_weights(torch::nn::Module& module) override;
+  [[nodiscard]] static HeadOptions head_options(const GPT2Config& config);
 
  protected:
   ModelOutput run(const ModelInputs& inputs) override;
@@ -69,61 +66,25 @@ class GPT2Model : public GPT2PreTrainedModel {
   bool upcasts_, has_cross_attention_;
 };
 
-class GPT2LMHeadModel : public GPT2PreTrainedModel {
- public:
-  explicit GPT2LMHeadModel(const std::shared_ptr<GPT2Config>& config);
-
- protected:
-  ModelOutput run(const ModelInputs& inputs) override;
-
- private:
-  nn::Ref<GPT2Model> transformer;
-  nn::Ref<nn::Linear> lm_head;
-};
-
 /// Language modelling and multiple choice at once; input_ids may be (batch, choices, tokens). Sets num_labels to 1.
-class GPT2DoubleHeadsModel : public GPT2PreTrainedModel {
+class GPT2DoubleHeadsModel final : public ModelWithHead {
  public:
+  using Config = GPT2Config;
+  static constexpr PretrainedLoader<GPT2DoubleHeadsModel> from_pretrained = {};
   explicit GPT2DoubleHeadsModel(const std::shared_ptr<GPT2Config>& config);
 
  protected:
   ModelOutput run(const ModelInputs& inputs) override;
 
  private:
-  nn::Ref<GPT2Model> transformer;
   nn::Ref<nn::Linear> lm_head;
   nn::Ref<nn::SequenceSummary> multiple_choice_head;
 };
 
-/// Classifies a sequence by its last token that is no padding.
-class GPT2ForSequenceClassification : public GPT2PreTrainedModel {
- public:
-  explicit GPT2ForSequenceClassification(const std::shared_ptr<GPT2Config>& config);
-
- protected:
-  ModelOutput run(const ModelInputs& inputs) override;
-
- private:
-  nn::Ref<GPT2Model> transformer;
-  nn::Ref<nn::Linear> score;
-};
-
-class GPT2ForTokenClassification : public EncoderForTokenClassification {
- public:
-  explicit GPT2ForTokenClassification(const std::shared_ptr<GPT2Config>& config);
-};
-
-class GPT2ForQuestionAnswering : public GPT2PreTrainedModel {
- public:
-  explicit GPT2ForQuestionAnswering(const std::shared_ptr<GPT2Config>& config);
-
- protected:
-  ModelOutput run(const ModelInputs& inputs) override;
-
- private:
-  nn::Ref<GPT2Model> transformer;
-  nn::Ref<nn::Linear> qa_outputs;
-};
+using GPT2LMHeadModel = WithHead<GPT2Model, ForCausalLM>;
+using GPT2ForSequenceClassification = WithHead<GPT2Model, DecoderForSequenceClassification>;
+using GPT2ForTokenClassification = WithHead<GPT2Model, EncoderForTokenClassification>;
+using GPT2ForQuestionAnswering = WithHead<GPT2Model, DecoderForQuestionAnswering>;
 
 extern const Architecture gpt2_architecture;
 

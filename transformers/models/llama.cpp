@@ -4,40 +4,30 @@
 
 namespace transformers {
 
+std::span<const Constraint> LlamaConfig::constraints() const {
+  using Rule = Constraint::Rule;
+  static constexpr Constraint kConstraints[] = {
+      {.field = "hidden_size", .rule = Rule::MultipleOf, .other = "num_attention_heads"},
+      {.field = "initializer_range", .rule = Rule::Fraction},
+      {.field = "pad_token_id", .rule = Rule::TokenOf, .other = "vocab_size"}};
+  return kConstraints;
+}
+
 void LlamaConfig::finish(std::string_view where) {
   if (!num_key_value_heads) num_key_value_heads = num_attention_heads;
   if (!head_dim) head_dim = hidden_size / num_attention_heads;
   standardize_rope(*this, rope_parameters, 10000.0, max_position_embeddings, where);
 }
 
-static PreNormDecoderOptions llama_options(LlamaConfig& c) {
-  auto o = pre_norm_options(c);
+static PreNormDecoderOptions llama_options(const std::shared_ptr<LlamaConfig>& config) {
+  auto o = pre_norm_options(config);
+  const auto& c = *config;
   o.layer.attention.bias = o.layer.attention.output_bias = c.attention_bias;
   o.layer.mlp.bias = c.mlp_bias;
   return o;
 }
 
-LlamaModel::LlamaModel(const std::shared_ptr<LlamaConfig>& c) : DecoderModel(c, llama_options(*c)) { post_init(); }
-
-LlamaForCausalLM::LlamaForCausalLM(const std::shared_ptr<LlamaConfig>& c)
-    : ForCausalLM(c, std::make_shared<LlamaModel>(c)) {
-  post_init();
-}
-
-LlamaForSequenceClassification::LlamaForSequenceClassification(const std::shared_ptr<LlamaConfig>& c)
-    : DecoderForSequenceClassification(c, std::make_shared<LlamaModel>(c)) {
-  post_init();
-}
-
-LlamaForTokenClassification::LlamaForTokenClassification(const std::shared_ptr<LlamaConfig>& c)
-    : DecoderForTokenClassification(c, std::make_shared<LlamaModel>(c)) {
-  post_init();
-}
-
-LlamaForQuestionAnswering::LlamaForQuestionAnswering(const std::shared_ptr<LlamaConfig>& c)
-    : DecoderForQuestionAnswering(c, std::make_shared<LlamaModel>(c), "transformer") {
-  post_init();
-}
+LlamaModel::LlamaModel(const std::shared_ptr<LlamaConfig>& c) : DecoderModel(c, llama_options(c)) { post_init(); }
 
 // Meta's consolidated.*.pth. Names of the Hub are ours already and need no rule.
 constexpr KeyRule kLlamaRules[] = {
@@ -58,14 +48,13 @@ constexpr KeyRule kLlamaRules[] = {
 constinit const Architecture llama_architecture{
     .model_type = "llama",
     .config = make_config<LlamaConfig>,
-    .classes = {model_class<LlamaModel, LlamaConfig>("LlamaModel", Task::Base),
-                model_class<LlamaForCausalLM, LlamaConfig>("LlamaForCausalLM", Task::CausalLM, kDecoderTies, true),
-                model_class<LlamaForSequenceClassification, LlamaConfig>("LlamaForSequenceClassification",
-                                                                         Task::SequenceClassification),
-                model_class<LlamaForTokenClassification, LlamaConfig>("LlamaForTokenClassification",
-                                                                      Task::TokenClassification),
-                model_class<LlamaForQuestionAnswering, LlamaConfig>("LlamaForQuestionAnswering",
-                                                                    Task::QuestionAnswering, {}, false, "transformer")},
+    .classes = {model_class<LlamaModel>("LlamaModel", Task::Base),
+                model_class<LlamaForCausalLM>("LlamaForCausalLM", Task::CausalLM, kDecoderTies, true),
+                model_class<LlamaForSequenceClassification>("LlamaForSequenceClassification",
+                                                            Task::SequenceClassification),
+                model_class<LlamaForTokenClassification>("LlamaForTokenClassification", Task::TokenClassification),
+                model_class<LlamaForQuestionAnswering>("LlamaForQuestionAnswering", Task::QuestionAnswering, {}, false,
+                                                       "transformer")},
     .no_split = {"LlamaDecoderLayer"},
     .ignore_unexpected = {"**.rotary_emb.inv_freq"},
     .key_rules = kLlamaRules,

@@ -32,35 +32,23 @@ struct LlamaConfig final : PretrainedConfig {
                       initializer_range, rms_norm_eps, use_cache, tie_word_embeddings, rope_parameters,
                       attention_dropout, pad_token_id, bos_token_id, eos_token_id, pretraining_tp, attention_bias,
                       mlp_bias)
+  [[nodiscard]] std::span<const Constraint> constraints() const override;
 
  protected:
   void finish(std::string_view where) override;
 };
 
-class LlamaModel : public DecoderModel {
+class LlamaModel final : public DecoderModel {
  public:
+  using Config = LlamaConfig;
+  static constexpr PretrainedLoader<LlamaModel> from_pretrained = {};
   explicit LlamaModel(const std::shared_ptr<LlamaConfig>& config);
 };
 
-class LlamaForCausalLM : public ForCausalLM {
- public:
-  explicit LlamaForCausalLM(const std::shared_ptr<LlamaConfig>& config);
-};
-
-class LlamaForSequenceClassification : public DecoderForSequenceClassification {
- public:
-  explicit LlamaForSequenceClassification(const std::shared_ptr<LlamaConfig>& config);
-};
-
-class LlamaForTokenClassification : public DecoderForTokenClassification {
- public:
-  explicit LlamaForTokenClassification(const std::shared_ptr<LlamaConfig>& config);
-};
-
-class LlamaForQuestionAnswering : public DecoderForQuestionAnswering {
- public:
-  explicit LlamaForQuestionAnswering(const std::shared_ptr<LlamaConfig>& config);
-};
+using LlamaForCausalLM = WithHead<LlamaModel, ForCausalLM>;
+using LlamaForSequenceClassification = WithHead<LlamaModel, DecoderForSequenceClassification>;
+using LlamaForTokenClassification = WithHead<LlamaModel, DecoderForTokenClassification>;
+using LlamaForQuestionAnswering = WithHead<LlamaModel, TransformerForQuestionAnswering>;
 
 extern const Architecture llama_architecture;
 

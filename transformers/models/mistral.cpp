@@ -10,48 +10,27 @@ void MistralConfig::finish(std::string_view where) {
   standardize_rope(*this, rope_parameters, 10000.0, max_position_embeddings, where);
 }
 
-static PreNormDecoderOptions mistral_options(MistralConfig& c) {
-  auto o = pre_norm_options(c);
+static PreNormDecoderOptions mistral_options(const std::shared_ptr<MistralConfig>& config) {
+  auto o = pre_norm_options(config);
+  const auto& c = *config;
   if (c.sliding_window) o.model.windows.assign(static_cast<size_t>(c.num_hidden_layers), c.sliding_window);
   return o;
 }
 
-MistralModel::MistralModel(const std::shared_ptr<MistralConfig>& c) : DecoderModel(c, mistral_options(*c)) {
-  post_init();
-}
-
-MistralForCausalLM::MistralForCausalLM(const std::shared_ptr<MistralConfig>& c)
-    : ForCausalLM(c, std::make_shared<MistralModel>(c)) {
-  post_init();
-}
-
-MistralForSequenceClassification::MistralForSequenceClassification(const std::shared_ptr<MistralConfig>& c)
-    : DecoderForSequenceClassification(c, std::make_shared<MistralModel>(c)) {
-  post_init();
-}
-
-MistralForTokenClassification::MistralForTokenClassification(const std::shared_ptr<MistralConfig>& c)
-    : DecoderForTokenClassification(c, std::make_shared<MistralModel>(c)) {
-  post_init();
-}
-
-MistralForQuestionAnswering::MistralForQuestionAnswering(const std::shared_ptr<MistralConfig>& c)
-    : DecoderForQuestionAnswering(c, std::make_shared<MistralModel>(c), "model") {
+MistralModel::MistralModel(const std::shared_ptr<MistralConfig>& c) : DecoderModel(c, mistral_options(c)) {
   post_init();
 }
 
 constinit const Architecture mistral_architecture{
     .model_type = "mistral",
     .config = make_config<MistralConfig>,
-    .classes = {model_class<MistralModel, MistralConfig>("MistralModel", Task::Base),
-                model_class<MistralForCausalLM, MistralConfig>("MistralForCausalLM", Task::CausalLM, kDecoderTies,
-                                                               true),
-                model_class<MistralForSequenceClassification, MistralConfig>("MistralForSequenceClassification",
-                                                                             Task::SequenceClassification),
-                model_class<MistralForTokenClassification, MistralConfig>("MistralForTokenClassification",
-                                                                          Task::TokenClassification),
-                model_class<MistralForQuestionAnswering, MistralConfig>("MistralForQuestionAnswering",
-                                                                        Task::QuestionAnswering, {}, false, "")},
+    .classes = {model_class<MistralModel>("MistralModel", Task::Base),
+                model_class<MistralForCausalLM>("MistralForCausalLM", Task::CausalLM, kDecoderTies, true),
+                model_class<MistralForSequenceClassification>("MistralForSequenceClassification",
+                                                              Task::SequenceClassification),
+                model_class<MistralForTokenClassification>("MistralForTokenClassification", Task::TokenClassification),
+                model_class<MistralForQuestionAnswering>("MistralForQuestionAnswering", Task::QuestionAnswering, {},
+                                                         false, "")},
     .no_split = {"MistralDecoderLayer"},
     .ignore_unexpected = {"**.rotary_emb.inv_freq"},
 };

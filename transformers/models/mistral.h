@@ -29,35 +29,23 @@ struct MistralConfig final : PretrainedConfig {
                       num_attention_heads, num_key_value_heads, head_dim, hidden_act, max_position_embeddings,
                       initializer_range, rms_norm_eps, use_cache, tie_word_embeddings, rope_parameters,
                       attention_dropout, pad_token_id, bos_token_id, eos_token_id, sliding_window)
+  [[nodiscard]] std::span<const Constraint> constraints() const override { return kPaddingConstraints; }
 
  protected:
   void finish(std::string_view where) override;
 };
 
-class MistralModel : public DecoderModel {
+class MistralModel final : public DecoderModel {
  public:
+  using Config = MistralConfig;
+  static constexpr PretrainedLoader<MistralModel> from_pretrained = {};
   explicit MistralModel(const std::shared_ptr<MistralConfig>& config);
 };
 
-class MistralForCausalLM : public ForCausalLM {
- public:
-  explicit MistralForCausalLM(const std::shared_ptr<MistralConfig>& config);
-};
-
-class MistralForSequenceClassification : public DecoderForSequenceClassification {
- public:
-  explicit MistralForSequenceClassification(const std::shared_ptr<MistralConfig>& config);
-};
-
-class MistralForTokenClassification : public DecoderForTokenClassification {
- public:
-  explicit MistralForTokenClassification(const std::shared_ptr<MistralConfig>& config);
-};
-
-class MistralForQuestionAnswering : public DecoderForQuestionAnswering {
- public:
-  explicit MistralForQuestionAnswering(const std::shared_ptr<MistralConfig>& config);
-};
+using MistralForCausalLM = WithHead<MistralModel, ForCausalLM>;
+using MistralForSequenceClassification = WithHead<MistralModel, DecoderForSequenceClassification>;
+using MistralForTokenClassification = WithHead<MistralModel, DecoderForTokenClassification>;
+using MistralForQuestionAnswering = WithHead<MistralModel, DecoderForQuestionAnswering>;
 
 extern const Architecture mistral_architecture;
 

@@ -12,46 +12,26 @@ void Qwen2Config::finish(std::string_view where) {
   standardize_rope(*this, rope_parameters, 10000.0, max_position_embeddings, where);
 }
 
-static PreNormDecoderOptions qwen2_options(Qwen2Config& c) {
-  auto o = pre_norm_options(c);
+static PreNormDecoderOptions qwen2_options(const std::shared_ptr<Qwen2Config>& config) {
+  auto o = pre_norm_options(config);
+  const auto& c = *config;
   o.model.windows = layer_windows(c.layer_types, c.sliding_window, c.num_hidden_layers);
   o.layer.attention.bias = true;
   return o;
 }
 
-Qwen2Model::Qwen2Model(const std::shared_ptr<Qwen2Config>& c) : DecoderModel(c, qwen2_options(*c)) { post_init(); }
-
-Qwen2ForCausalLM::Qwen2ForCausalLM(const std::shared_ptr<Qwen2Config>& c)
-    : ForCausalLM(c, std::make_shared<Qwen2Model>(c)) {
-  post_init();
-}
-
-Qwen2ForSequenceClassification::Qwen2ForSequenceClassification(const std::shared_ptr<Qwen2Config>& c)
-    : DecoderForSequenceClassification(c, std::make_shared<Qwen2Model>(c)) {
-  post_init();
-}
-
-Qwen2ForTokenClassification::Qwen2ForTokenClassification(const std::shared_ptr<Qwen2Config>& c)
-    : DecoderForTokenClassification(c, std::make_shared<Qwen2Model>(c)) {
-  post_init();
-}
-
-Qwen2ForQuestionAnswering::Qwen2ForQuestionAnswering(const std::shared_ptr<Qwen2Config>& c)
-    : DecoderForQuestionAnswering(c, std::make_shared<Qwen2Model>(c), "transformer") {
-  post_init();
-}
+Qwen2Model::Qwen2Model(const std::shared_ptr<Qwen2Config>& c) : DecoderModel(c, qwen2_options(c)) { post_init(); }
 
 constinit const Architecture qwen2_architecture{
     .model_type = "qwen2",
     .config = make_config<Qwen2Config>,
-    .classes = {model_class<Qwen2Model, Qwen2Config>("Qwen2Model", Task::Base),
-                model_class<Qwen2ForCausalLM, Qwen2Config>("Qwen2ForCausalLM", Task::CausalLM, kDecoderTies, true),
-                model_class<Qwen2ForSequenceClassification, Qwen2Config>("Qwen2ForSequenceClassification",
-                                                                         Task::SequenceClassification),
-                model_class<Qwen2ForTokenClassification, Qwen2Config>("Qwen2ForTokenClassification",
-                                                                      Task::TokenClassification),
-                model_class<Qwen2ForQuestionAnswering, Qwen2Config>("Qwen2ForQuestionAnswering",
-                                                                    Task::QuestionAnswering, {}, false, "transformer")},
+    .classes = {model_class<Qwen2Model>("Qwen2Model", Task::Base),
+                model_class<Qwen2ForCausalLM>("Qwen2ForCausalLM", Task::CausalLM, kDecoderTies, true),
+                model_class<Qwen2ForSequenceClassification>("Qwen2ForSequenceClassification",
+                                                            Task::SequenceClassification),
+                model_class<Qwen2ForTokenClassification>("Qwen2ForTokenClassification", Task::TokenClassification),
+                model_class<Qwen2ForQuestionAnswering>("Qwen2ForQuestionAnswering", Task::QuestionAnswering, {}, false,
+                                                       "transformer")},
     .no_split = {"Qwen2DecoderLayer"},
     .ignore_unexpected = {"**.rotary_emb.inv_freq"},
 };

@@ -33,35 +33,23 @@ struct Qwen2Config final : PretrainedConfig {
                       initializer_range, rms_norm_eps, use_cache, tie_word_embeddings, rope_parameters,
                       attention_dropout, pad_token_id, bos_token_id, eos_token_id, use_sliding_window, sliding_window,
                       max_window_layers, layer_types)
+  [[nodiscard]] std::span<const Constraint> constraints() const override { return kPaddingConstraints; }
 
  protected:
   void finish(std::string_view where) override;
 };
 
-class Qwen2Model : public DecoderModel {
+class Qwen2Model final : public DecoderModel {
  public:
+  using Config = Qwen2Config;
+  static constexpr PretrainedLoader<Qwen2Model> from_pretrained = {};
   explicit Qwen2Model(const std::shared_ptr<Qwen2Config>& config);
 };
 
-class Qwen2ForCausalLM : public ForCausalLM {
- public:
-  explicit Qwen2ForCausalLM(const std::shared_ptr<Qwen2Config>& config);
-};
-
-class Qwen2ForSequenceClassification : public DecoderForSequenceClassification {
- public:
-  explicit Qwen2ForSequenceClassification(const std::shared_ptr<Qwen2Config>& config);
-};
-
-class Qwen2ForTokenClassification : public DecoderForTokenClassification {
- public:
-  explicit Qwen2ForTokenClassification(const std::shared_ptr<Qwen2Config>& config);
-};
-
-class Qwen2ForQuestionAnswering : public DecoderForQuestionAnswering {
- public:
-  explicit Qwen2ForQuestionAnswering(const std::shared_ptr<Qwen2Config>& config);
-};
+using Qwen2ForCausalLM = WithHead<Qwen2Model, ForCausalLM>;
+using Qwen2ForSequenceClassification = WithHead<Qwen2Model, DecoderForSequenceClassification>;
+using Qwen2ForTokenClassification = WithHead<Qwen2Model, DecoderForTokenClassification>;
+using Qwen2ForQuestionAnswering = WithHead<Qwen2Model, TransformerForQuestionAnswering>;
 
 extern const Architecture qwen2_architecture;
 

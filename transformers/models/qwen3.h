@@ -34,35 +34,23 @@ struct Qwen3Config final : PretrainedConfig {
                       initializer_range, rms_norm_eps, use_cache, tie_word_embeddings, rope_parameters,
                       attention_dropout, pad_token_id, bos_token_id, eos_token_id, use_sliding_window, sliding_window,
                       max_window_layers, layer_types, attention_bias)
+  [[nodiscard]] std::span<const Constraint> constraints() const override { return kPaddingConstraints; }
 
  protected:
   void finish(std::string_view where) override;
 };
 
-class Qwen3Model : public DecoderModel {
+class Qwen3Model final : public DecoderModel {
  public:
+  using Config = Qwen3Config;
+  static constexpr PretrainedLoader<Qwen3Model> from_pretrained = {};
   explicit Qwen3Model(const std::shared_ptr<Qwen3Config>& config);
 };
 
-class Qwen3ForCausalLM : public ForCausalLM {
- public:
-  explicit Qwen3ForCausalLM(const std::shared_ptr<Qwen3Config>& config);
-};
-
-class Qwen3ForSequenceClassification : public DecoderForSequenceClassification {
- public:
-  explicit Qwen3ForSequenceClassification(const std::shared_ptr<Qwen3Config>& config);
-};
-
-class Qwen3ForTokenClassification : public DecoderForTokenClassification {
- public:
-  explicit Qwen3ForTokenClassification(const std::shared_ptr<Qwen3Config>& config);
-};
-
-class Qwen3ForQuestionAnswering : public DecoderForQuestionAnswering {
- public:
-  explicit Qwen3ForQuestionAnswering(const std::shared_ptr<Qwen3Config>& config);
-};
+using Qwen3ForCausalLM = WithHead<Qwen3Model, ForCausalLM>;
+using Qwen3ForSequenceClassification = WithHead<Qwen3Model, DecoderForSequenceClassification>;
+using Qwen3ForTokenClassification = WithHead<Qwen3Model, DecoderForTokenClassification>;
+using Qwen3ForQuestionAnswering = WithHead<Qwen3Model, TransformerForQuestionAnswering>;
 
 extern const Architecture qwen3_architecture;
 

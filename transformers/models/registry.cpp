@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <deque>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -20,11 +23,58 @@ static constexpr const Architecture* kArchitectures[] = {
     &qwen2_architecture, &qwen3_architecture, &t5_architecture,    &vit_architecture,
 };
 
-std::span<const Architecture* const> architectures() { return kArchitectures; }
+namespace {
+
+// What programs registered; a record that was replaced stays, because models may point to it.
+struct Registered {
+  std::mutex mutex = {};
+  std::vector<const Architecture*> current = {};
+  std::deque<Architecture> all = {};
+};
+
+Registered& registered() {
+  static Registered instance;
+  return instance;
+}
+
+// The first row of any architecture that `is_wanted`, or null.
+template <class Predicate>
+const ModelClass* find_row(const Predicate& is_wanted) {
+  for (const auto* architecture : architectures())
+    for (const auto& row : architecture->classes)
+      if (is_wanted(row)) return &row;
+  return nullptr;
+}
+
+}  // namespace
+
+std::vector<const Architecture*> architectures() {
+  std::vector<const Architecture*> out(std::begin(kArchitectures), std::end(kArchitectures));
+  const std::lock_guard lock(registered().mutex);
+  out.insert(out.end(), registered().current.begin(), registered().current.end());
+  return out;
+}
+
+void register_architecture(const Architecture& architecture, bool exist_ok) {
+  const auto same = [&](const Architecture* other) { return other->model_type == architecture.model_type; };
+  if (std::any_of(std::begin(kArchitectures), std::end(kArchitectures), same))
+    throw ValueError(str("the model_type ", quote(architecture.model_type), " is the library's; choose another"));
+  auto& known = registered();
+  const std::lock_guard lock(known.mutex);
+  const auto older = std::find_if(known.current.begin(), known.current.end(), same);
+  if (older != known.current.end() && !exist_ok)
+    throw ValueError(
+        str("the model_type ", quote(architecture.model_type), " is registered already; set exist_ok to replace it"));
+  known.all.push_back(architecture);
+  if (older != known.current.end())
+    *older = &known.all.back();
+  else
+    known.current.push_back(&known.all.back());
+}
 
 const Architecture& architecture_of(std::string_view model_type) {
   std::vector<std::string> known;
-  for (const auto* architecture : kArchitectures) {
+  for (const auto* architecture : architectures()) {
     if (architecture->model_type == model_type) return *architecture;
     known.emplace_back(architecture->model_type);
   }
@@ -35,24 +85,11 @@ const Architecture& architecture_of(std::string_view model_type) {
 }
 
 const ModelClass* find_model_class(std::string_view name) {
-  for (const auto* architecture : kArchitectures)
-    for (const auto& row : architecture->classes)
-      if (row.name == name) return &row;
-  return nullptr;
+  return find_row([&](const ModelClass& row) { return row.name == name; });
 }
 
 const ModelClass* find_model_class(const std::type_info& type) {
-  for (const auto* architecture : kArchitectures)
-    for (const auto& row : architecture->classes)
-      if (*row.type == type) return &row;
-  return nullptr;
-}
-
-const Architecture* find_architecture(const ModelClass& model_class) {
-  for (const auto* architecture : kArchitectures)
-    for (const auto& row : architecture->classes)
-      if (&row == &model_class) return architecture;
-  return nullptr;
+  return find_row([&](const ModelClass& row) { return *row.type == type; });
 }
 
 }  // namespace transformers

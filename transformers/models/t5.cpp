@@ -7,7 +7,7 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
-#include "transformers/modeling/decoder.h"
+#include "transformers/modeling/decoder_heads.h"
 #include "transformers/modeling/losses.h"
 #include "transformers/nn/activations.h"
 #include "transformers/nn/masks.h"
@@ -23,11 +23,21 @@ std::span<const PretrainedConfig::Alias> T5Config::attribute_map() const {
   return kAliases;
 }
 
+std::span<const Constraint> T5Config::constraints() const {
+  // Half of the buckets are for one direction, half of those for single distances, and logarithms are divided by.
+  static constexpr Constraint kConstraints[] = {{.field = "relative_attention_num_buckets", .least = 4}};
+  return kConstraints;
+}
+
 void T5Config::finish(std::string_view where) {
   const auto parts = split(feed_forward_proj, '-');
   if (parts.size() > 2 || (parts.size() == 2 && parts[0] != "gated"))
     throw ValueError(str(where, ": feed_forward_proj is ", quote(feed_forward_proj),
                          ", expected an activation or 'gated-' and an activation, such as 'relu' or 'gated-gelu'"));
+  if (relative_attention_max_distance <= relative_attention_num_buckets / 2)
+    throw ValueError(str(where, ": 'relative_attention_max_distance' is ", relative_attention_max_distance,
+                         ", expected more than half of 'relative_attention_num_buckets', which is ",
+                         relative_attention_num_buckets));
   if (!num_decoder_layers) num_decoder_layers = num_layers;
   if (!dense_act_fn) dense_act_fn = feed_forward_proj == "gated-gelu" ? "gelu_new" : std::string(parts.back());
   if (!is_gated_act) is_gated_act = parts.front() == "gated";
@@ -196,12 +206,7 @@ class T5Stack final : public nn::Module {
   bool is_decoder_;
 };
 
-static const std::shared_ptr<T5Config>& t5_resolved(const std::shared_ptr<T5Config>& c) {
-  if (c) c->resolve();
-  return c;
-}
-
-T5PreTrainedModel::T5PreTrainedModel(const std::shared_ptr<T5Config>& c) : PreTrainedModel(t5_resolved(c)), c_(c) {}
+T5PreTrainedModel::T5PreTrainedModel(const std::shared_ptr<T5Config>& c) : PreTrainedModel(c), c_(c) {}
 
 void T5PreTrainedModel::_init_weights(torch::nn::Module& module) {
   PreTrainedModel::_init_weights(module);
@@ -336,6 +341,10 @@ T5EncoderModel::T5EncoderModel(const std::shared_ptr<T5Config>& c)
   post_init();
 }
 
+HeadOptions T5EncoderModel::head_options(const T5Config& c) {
+  return {.body_name = "transformer", .hidden = c.d_model, .dropout = c.classifier_dropout};
+}
+
 ModelOutput T5EncoderModel::run(const ModelInputs& in) {
   if (*in.use_cache) throw ValueError("T5EncoderModel: use_cache is set, but only a decoder has a cache; leave it out");
   return encoder(in, attend());
@@ -386,13 +395,6 @@ ModelOutput T5ForSequenceClassification::run(const ModelInputs& in) {
   return output;
 }
 
-T5ForTokenClassification::T5ForTokenClassification(const std::shared_ptr<T5Config>& c)
-    : EncoderForTokenClassification(
-          c, {.body_name = "transformer", .hidden = c->d_model, .dropout = c->classifier_dropout},
-          std::make_shared<T5EncoderModel>(c)) {
-  post_init();
-}
-
 static constexpr ModelClass t5_encoder_class(ModelClass row) {
   row.ignore_unexpected = {"decoder.**", "transformer.decoder.**"};
   return row;
@@ -405,18 +407,16 @@ constinit const Architecture t5_architecture{
     .model_type = "t5",
     .base_model_prefix = "transformer",
     .config = make_config<T5Config>,
-    .classes = {model_class<T5Model, T5Config>("T5Model", Task::Base, {kT5Encoder, kT5Decoder}),
-                model_class<T5ForConditionalGeneration, T5Config>(
-                    "T5ForConditionalGeneration", Task::Seq2SeqLM,
-                    {kT5Encoder, kT5Decoder, {"lm_head.weight", "shared.weight"}}, true),
+    .classes = {model_class<T5Model>("T5Model", Task::Base, {kT5Encoder, kT5Decoder}),
+                model_class<T5ForConditionalGeneration>("T5ForConditionalGeneration", Task::Seq2SeqLM,
+                                                        {kT5Encoder, kT5Decoder, {"lm_head.weight", "shared.weight"}},
+                                                        true),
+                t5_encoder_class(model_class<T5EncoderModel>("T5EncoderModel", Task::TextEncoding, {kT5Encoder})),
+                model_class<T5ForSequenceClassification>("T5ForSequenceClassification", Task::SequenceClassification),
                 t5_encoder_class(
-                    model_class<T5EncoderModel, T5Config>("T5EncoderModel", Task::TextEncoding, {kT5Encoder})),
-                model_class<T5ForSequenceClassification, T5Config>("T5ForSequenceClassification",
-                                                                   Task::SequenceClassification),
-                t5_encoder_class(model_class<T5ForTokenClassification, T5Config>("T5ForTokenClassification",
-                                                                                 Task::TokenClassification)),
-                model_class<T5ForQuestionAnswering, T5Config>("T5ForQuestionAnswering", Task::QuestionAnswering,
-                                                              {kT5Encoder, kT5Decoder})},
+                    model_class<T5ForTokenClassification>("T5ForTokenClassification", Task::TokenClassification)),
+                model_class<T5ForQuestionAnswering>("T5ForQuestionAnswering", Task::QuestionAnswering,
+                                                    {kT5Encoder, kT5Decoder})},
     .no_split = {"T5Block"},
     .keep_in_fp32 = {"wo"},
     // Left over in the first published checkpoints.

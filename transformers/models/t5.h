@@ -36,6 +36,7 @@ struct T5Config final : PretrainedConfig {
                       eos_token_id, classifier_dropout, is_decoder, dense_act_fn, is_gated_act, scale_decoder_outputs,
                       tie_word_embeddings)
   [[nodiscard]] std::span<const Alias> attribute_map() const override;
+  [[nodiscard]] std::span<const Constraint> constraints() const override;
 
  protected:
   void finish(std::string_view where) override;
@@ -46,6 +47,7 @@ class T5Stack;
 /// What all T5 classes share: initialisation, decoder inputs from labels.
 class T5PreTrainedModel : public PreTrainedModel {
  public:
+  using Config = T5Config;
   void _init_weights(torch::nn::Module& module) override;
 
  protected:
@@ -61,6 +63,7 @@ class T5PreTrainedModel : public PreTrainedModel {
 /// decoder_inputs_embeds.
 class T5Model : public T5PreTrainedModel {
  public:
+  static constexpr PretrainedLoader<T5Model> from_pretrained = {};
   explicit T5Model(const std::shared_ptr<T5Config>& config);
 
  protected:
@@ -76,6 +79,7 @@ class T5Model : public T5PreTrainedModel {
 /// Adds logits over the vocabulary; decoder inputs may come from labels.
 class T5ForConditionalGeneration : public T5Model {
  public:
+  static constexpr PretrainedLoader<T5ForConditionalGeneration> from_pretrained = {};
   explicit T5ForConditionalGeneration(const std::shared_ptr<T5Config>& config);
 
  protected:
@@ -88,6 +92,7 @@ class T5ForConditionalGeneration : public T5Model {
 /// Start and end of an answer; decoder inputs may come from input_ids.
 class T5ForQuestionAnswering : public T5Model {
  public:
+  static constexpr PretrainedLoader<T5ForQuestionAnswering> from_pretrained = {};
   explicit T5ForQuestionAnswering(const std::shared_ptr<T5Config>& config);
 
  protected:
@@ -100,6 +105,8 @@ class T5ForQuestionAnswering : public T5Model {
 /// The encoder alone. Clears use_cache and is_encoder_decoder of its config.
 class T5EncoderModel : public T5PreTrainedModel {
  public:
+  static constexpr PretrainedLoader<T5EncoderModel> from_pretrained = {};
+  [[nodiscard]] static HeadOptions head_options(const T5Config& config);
   explicit T5EncoderModel(const std::shared_ptr<T5Config>& config);
 
  protected:
@@ -113,6 +120,7 @@ class T5EncoderModel : public T5PreTrainedModel {
 /// Classifies a sequence by the decoder's state at the last eos_token_id of input_ids.
 class T5ForSequenceClassification : public T5PreTrainedModel {
  public:
+  static constexpr PretrainedLoader<T5ForSequenceClassification> from_pretrained = {};
   explicit T5ForSequenceClassification(const std::shared_ptr<T5Config>& config);
 
  protected:
@@ -124,10 +132,7 @@ class T5ForSequenceClassification : public T5PreTrainedModel {
   nn::Ref<Head> classification_head;
 };
 
-class T5ForTokenClassification : public EncoderForTokenClassification {
- public:
-  explicit T5ForTokenClassification(const std::shared_ptr<T5Config>& config);
-};
+using T5ForTokenClassification = WithHead<T5EncoderModel, EncoderForTokenClassification>;
 
 extern const Architecture t5_architecture;
 

@@ -31,7 +31,17 @@ std::pair<int64_t, int64_t> sides(const Json& size, std::string_view name) {
 
 }  // namespace
 
-void ViTConfig::finish(std::string_view) {
+std::span<const Constraint> ViTConfig::constraints() const {
+  static constexpr Constraint kConstraints[] = {{.field = "encoder_stride"}};
+  return kConstraints;
+}
+
+void ViTConfig::finish(std::string_view where) {
+  try {
+    (void)grid();
+  } catch (const ValueError& error) {
+    throw ValueError(str(where, ": ", error.what()));
+  }
   if (pooler_output_size.value_or(0) == 0) pooler_output_size = hidden_size;
 }
 
@@ -129,8 +139,6 @@ class ViTMLP final : public nn::Module {
 };
 
 nn::SelfAttention::Options attention_options(const ViTConfig& c) {
-  if (c.num_attention_heads < 1)
-    throw ValueError(str("num_attention_heads is ", c.num_attention_heads, ", expected 1 or more"));
   return {.hidden = c.hidden_size,
           .heads = c.num_attention_heads,
           .kv_heads = c.num_attention_heads,
@@ -191,7 +199,6 @@ ViTModel::ViTModel(const std::shared_ptr<ViTConfig>& c, bool add_pooling_layer, 
       layers(children("layers", c->num_hidden_layers,
                       [&](int64_t index) { return std::make_shared<ViTLayer>(*c, index); })),
       layernorm(child<nn::LayerNorm>("layernorm", {.size = c->hidden_size, .eps = c->layer_norm_eps})) {
-  c->resolve();
   if (add_pooling_layer)
     pooler = child<nn::DenseActivation>(
         "pooler", {.in = c->hidden_size, .out = *c->pooler_output_size, .activation = c->pooler_act});
@@ -283,11 +290,9 @@ constinit const Architecture vit_architecture{
     .base_model_prefix = "vit",
     .main_input_name = "pixel_values",
     .config = make_config<ViTConfig>,
-    .classes = {model_class<ViTModel, ViTConfig>("ViTModel", Task::Base),
-                model_class<ViTForImageClassification, ViTConfig>("ViTForImageClassification",
-                                                                  Task::ImageClassification),
-                model_class<ViTForMaskedImageModeling, ViTConfig>("ViTForMaskedImageModeling",
-                                                                  Task::MaskedImageModeling)},
+    .classes = {model_class<ViTModel>("ViTModel", Task::Base),
+                model_class<ViTForImageClassification>("ViTForImageClassification", Task::ImageClassification),
+                model_class<ViTForMaskedImageModeling>("ViTForMaskedImageModeling", Task::MaskedImageModeling)},
     .no_split = {"ViTEmbeddings", "ViTLayer"},
     .file_rules = kViTRules,
 };

@@ -40,6 +40,7 @@ struct ViTConfig final : PretrainedConfig {
     int64_t rows = 0, columns = 0;  // in patches
   };
   [[nodiscard]] Grid grid() const;
+  [[nodiscard]] std::span<const Constraint> constraints() const override;
 
  protected:
   void finish(std::string_view where) override;
@@ -52,6 +53,8 @@ class ViTDecoder;
 /// The body: last_hidden_state (batch, 1 + patches, hidden) and, with its pooler, pooler_output.
 class ViTModel final : public PreTrainedModel {
  public:
+  using Config = ViTConfig;
+  static constexpr PretrainedLoader<ViTModel> from_pretrained = {};
   explicit ViTModel(const std::shared_ptr<ViTConfig>& config, bool add_pooling_layer = true,
                     bool use_mask_token = false);
   /// With the constructor's arguments by name.
@@ -71,6 +74,8 @@ class ViTModel final : public PreTrainedModel {
 /// Logits (batch, labels) from the first token.
 class ViTForImageClassification final : public PreTrainedModel {
  public:
+  using Config = ViTConfig;
+  static constexpr PretrainedLoader<ViTForImageClassification> from_pretrained = {};
   explicit ViTForImageClassification(const std::shared_ptr<ViTConfig>& config);
 
  protected:
@@ -84,6 +89,8 @@ class ViTForImageClassification final : public PreTrainedModel {
 /// Pixels of masked patches (arXiv 2111.09886): reconstruction, and the loss when `bool_masked_pos` is given.
 class ViTForMaskedImageModeling final : public PreTrainedModel {
  public:
+  using Config = ViTConfig;
+  static constexpr PretrainedLoader<ViTForMaskedImageModeling> from_pretrained = {};
   explicit ViTForMaskedImageModeling(const std::shared_ptr<ViTConfig>& config);
 
  protected:

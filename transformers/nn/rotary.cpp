@@ -100,7 +100,8 @@ Rotary::Rotary(const Options& options) : options_(options) {
   if (factor_ == 0 && p.contains("original_max_position_embeddings"))
     factor_ = static_cast<double>(options_.max_positions) / p.at("original_max_position_embeddings").as_double();
   attention_factor_ = attention_factor(p, type_, factor_);
-  frequencies_ = frequencies(0);
+  buffer("inv_freq", &inv_freq, frequencies(0), false);
+  buffer("original_inv_freq", &original_inv_freq, inv_freq.clone(), false);
 }
 
 at::Tensor Rotary::frequencies(int64_t length) const {
@@ -120,8 +121,8 @@ at::Tensor Rotary::frequencies(int64_t length) const {
   return wavelengths(theta_, size_).reciprocal();
 }
 
-Rotary::Tables Rotary::tables(const at::Tensor& positions, at::ScalarType dtype) const {
-  auto inverse = frequencies_;
+Rotary::Tables Rotary::forward(const at::Tensor& positions, at::ScalarType dtype) const {
+  auto inverse = inv_freq.to(at::kFloat);
   if ((type_ == "dynamic" || type_ == "longrope") && !positions.is_meta())
     inverse = frequencies(positions.max().item<int64_t>() + 1);
   const auto angles = positions.to(at::kFloat).unsqueeze(-1) * inverse.to(positions.device());

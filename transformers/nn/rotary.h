@@ -1,31 +1,29 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <string>
 
 #include "transformers/base/json.h"
+#include "transformers/nn/module.h"
 
 namespace transformers::nn {
 
 /// Rotary position embedding (arXiv 2104.09864) with the length extensions of the reference: default, linear, dynamic
-/// (NTK), yarn (arXiv 2309.00071), longrope (arXiv 2402.13753), llama3.
-class Rotary {
+/// (NTK), yarn (arXiv 2309.00071), longrope (arXiv 2402.13753), llama3. Its buffers `inv_freq` and `original_inv_freq`
+/// (size / 2) are not saved; casting the model casts them, as in the reference.
+class Rotary final : public Module {
  public:
   struct Options {
     int64_t head_size = 0;
     int64_t max_positions = 0;  // max_position_embeddings of the config
     Json parameters = {};       // rope_parameters, standardised; null: no rotary embedding
   };
-  Rotary() = default;
   explicit Rotary(const Options& options);
 
   struct Tables {
     at::Tensor cos = {}, sin = {};  // (batch or 1, 1, tokens, rotary size), scaled by the attention factor
   };
   /// `positions`: (batch or 1, tokens). Types that depend on the length (dynamic, longrope) look at the largest one.
-  [[nodiscard]] Tables tables(const at::Tensor& positions, at::ScalarType dtype) const;
-  [[nodiscard]] bool is_defined() const { return options_.head_size > 0; }
+  [[nodiscard]] Tables forward(const at::Tensor& positions, at::ScalarType dtype) const;
 
  private:
   [[nodiscard]] at::Tensor frequencies(int64_t length) const;
@@ -33,7 +31,7 @@ class Rotary {
   std::string type_ = "default";
   int64_t size_ = 0;  // rotated elements of a head
   double theta_ = 10000.0, factor_ = 0.0, attention_factor_ = 1.0;
-  at::Tensor frequencies_;  // (size / 2), inverse wavelengths of short sequences
+  at::Tensor inv_freq, original_inv_freq;  // (size / 2), inverse wavelengths of short sequences
 };
 
 /// Rotates the first `cos.size(-1)` elements of each head of q (batch, heads, tokens, size) and k in half-split order;
