@@ -5,6 +5,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/gguf.h"
+#include "transformers/hub/snapshot.h"
 #include "transformers/tokenizers/detail/tokenizer_state.h"
 
 namespace transformers {
@@ -132,7 +133,7 @@ std::shared_ptr<PreTrainedTokenizer> load_folder(const fs::path& folder) {
 
 std::shared_ptr<PreTrainedTokenizer> AutoTokenizer::from_pretrained(const fs::path& path) {
   if (fs::is_directory(path)) return load_folder(path);
-  if (!fs::exists(path)) throw FileNotFoundError(str(path, ": no such file or folder to load a tokenizer from"));
+  if (!fs::exists(path)) return load_folder(resolve_snapshot(path.string()).folder);
   if (path.extension() == ".gguf") return from_gguf(read_gguf_metadata(path), path.native());
   if (path.extension() == ".json") return load_tokenizer_json(path);
   throw OSError(str(path, ": a tokenizer is loaded from a folder, a tokenizer.json or a .gguf file"));

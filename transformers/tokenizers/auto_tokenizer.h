@@ -73,7 +73,8 @@ class PreTrainedTokenizer {
 
 struct AutoTokenizer {
   /// A folder with tokenizer.json (or, for BERT, vocab.txt; for byte-level BPE, vocab.json and merges.txt), a GGUF
-  /// file, or a folder whose only weights are one GGUF file. Throws OSError naming the folder and the files looked for.
+  /// file, a folder whose only weights are one GGUF file, or a Hub id in the local cache. Throws OSError naming the
+  /// folder and the files looked for.
   [[nodiscard]] static std::shared_ptr<PreTrainedTokenizer> from_pretrained(const std::filesystem::path& path);
   /// From the key-value pairs of a GGUF file (`tokenizer.ggml.*`, `tokenizer.chat_template`).
   [[nodiscard]] static std::shared_ptr<PreTrainedTokenizer> from_gguf(const Json& metadata, std::string_view where);
