@@ -20,7 +20,7 @@ if(torch_sources)
   transformers_library(transformers LINK transformers_tokenizers torch)
   target_sources(transformers_transformers PRIVATE ${torch_sources} $<TARGET_OBJECTS:transformers_kernels>)
   set_target_properties(transformers_transformers PROPERTIES OUTPUT_NAME transformers DEFINE_SYMBOL "")  # a definition of its own would spoil the precompiled header for tests
-  target_link_libraries(transformers_transformers PRIVATE ${TRANSFORMERS_GOMP} ${HIGHWAY_LINK_LIBRARIES})
+  target_link_libraries(transformers_transformers PRIVATE ${TRANSFORMERS_GOMP} ${HIGHWAY_LINK_LIBRARIES} PkgConfig::ONIGURUMA)
   if(TRANSFORMERS_UNITY)
     # Most of an architecture's compile time is its headers: eight together cost little more than one.
     file(GLOB model_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/models/*.cpp)

@@ -90,10 +90,10 @@ LoadPlan plan_load(const LoadRequest& request) {
   LoadPlan plan;
   std::unordered_map<std::string, std::string> taken;  // tensor → key that fills it
   for (const auto& entry : request.entries) {
-    const auto target = matcher.target(entry.name);
+    const auto key = request.rename ? request.rename(entry.name) : entry.name;
+    const auto target = matcher.target(key);
     if (!target) {
-      if (!is_ignored(request, entry.name) && !matcher.is_own_buffer(entry.name))
-        plan.unexpected.push_back(modern(entry.name));
+      if (!is_ignored(request, key) && !matcher.is_own_buffer(key)) plan.unexpected.push_back(modern(key));
       continue;
     }
     const auto [it, fresh] = taken.emplace(target->name, entry.name);

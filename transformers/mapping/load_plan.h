@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <set>
 #include <span>
 #include <string>
@@ -43,9 +44,10 @@ struct LoadRequest {
   std::span<const ModelTensor> model = {};
   std::span<const CheckpointEntry> entries = {};
   std::string_view base_model_prefix = {};
-  std::vector<std::span<const KeyRule>> rules = {};      // tried in this order
-  std::vector<std::string_view> ignore_unexpected = {};  // key patterns
-  std::set<std::string> own_buffers = {};                // buffers that the model computes itself; old files hold them
+  std::function<std::string(const std::string&)> rename = {};  // the caller's, before anything else; may be empty
+  std::vector<std::span<const KeyRule>> rules = {};            // tried in this order
+  std::vector<std::string_view> ignore_unexpected = {};        // key patterns
+  std::set<std::string> own_buffers = {};  // buffers that the model computes itself; old files hold them
 };
 
 /// Pairs the keys of a checkpoint with the tensors of a model. A key is tried as it is, with the base model's prefix

@@ -1,12 +1,15 @@
 #include "transformers/pretrained/auto.h"
 
 #include <algorithm>
+#include <mutex>
+#include <set>
+#include <span>
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
-#include "transformers/pretrained/source.h"
+#include "transformers/pretrained/detail/source.h"
 
 namespace transformers {
 
@@ -17,6 +20,14 @@ std::vector<Task> with_substitutes(Task task) {
   if (task == Task::PreTraining) return {task, Task::CausalLM, Task::Seq2SeqLM};
   if (task == Task::TextEncoding) return {task, Task::Base};
   return {task};
+}
+
+// Records hold views of names; those of the user's types live here.
+std::string_view keep(const std::string& name) {
+  static std::mutex mutex;
+  static std::set<std::string, std::less<>> names;
+  const std::lock_guard lock(mutex);
+  return *names.insert(name).first;
 }
 
 const ModelClass& row_called(const PretrainedConfig& config, const std::string& name) {
@@ -67,11 +78,38 @@ std::shared_ptr<PretrainedConfig> AutoConfig::for_model(std::string_view model_t
   return config;
 }
 
+void AutoConfig::register_(const std::string& model_type, std::shared_ptr<PretrainedConfig> (*make)(), bool exist_ok) {
+  if (!make || !make()) throw TypeError(str("the config class of ", quote(model_type), " cannot be made"));
+  if (const auto found = make()->model_type(); found != model_type)
+    throw ValueError(str("the config class is of model_type ", quote(found), ", it is registered as ",
+                         quote(model_type), "; both must be the same"));
+  Architecture architecture;
+  architecture.model_type = keep(model_type);
+  architecture.config = make;
+  register_architecture(architecture, exist_ok);
+}
+
+void register_model_class(const std::string& model_type, const ModelClass& row, bool exist_ok) {
+  if (!row.make || !row.type || row.name.empty())
+    throw TypeError("a class is registered as model_class<M>(name, task) describes it");
+  auto architecture = architecture_of(model_type);
+  ModelClass* same = nullptr;
+  for (auto& known : std::span(architecture.classes.data.data(), architecture.classes.size()))
+    if (known.task == row.task) same = &known;
+  if (same && !exist_ok)
+    throw ValueError(str("the architecture ", model_type, " has the class ", same->name,
+                         " for this task; set exist_ok to replace it"));
+  if (!same && architecture.classes.size() == architecture.classes.data.size())
+    throw ValueError(str("the architecture ", model_type, " has ", architecture.classes.size(), " classes, the most"));
+  (same ? *same : architecture.classes.data[architecture.classes.count++]) = row;
+  register_architecture(architecture, /*exist_ok=*/true);
+}
+
 namespace {
 
 // from_pretrained with the class chosen by the config, so that files are read once.
 template <class ChooseRow>
-LoadResult<PreTrainedModel> load_chosen(const std::string& name, const FromPretrainedOptions& given,
+LoadResult<PreTrainedModel> load_chosen(const std::optional<std::string>& name, const FromPretrainedOptions& given,
                                         const ChooseRow& choose_row) {
   auto options = modern_options(given);
   auto source = find_source(name, options);
@@ -91,7 +129,7 @@ LoadResult<PreTrainedModel> load_by_class_name(const std::string& name_or_path, 
 }
 
 template <Task kTask>
-LoadResult<PreTrainedModel> AutoModelOf<kTask>::from_pretrained(const std::string& name,
+LoadResult<PreTrainedModel> AutoModelOf<kTask>::from_pretrained(const std::optional<std::string>& name,
                                                                 const FromPretrainedOptions& options) {
   return load_chosen(name, options,
                      [](const PretrainedConfig& config) -> const ModelClass& { return class_for(config, kTask); });

@@ -17,7 +17,14 @@ struct AutoConfig {
                                                                          const FromPretrainedOptions& options = {});
   /// A fresh config of a known type; throws ValueError naming the nearest known ones.
   [[nodiscard]] static std::shared_ptr<PretrainedConfig> for_model(std::string_view model_type);
+  /// Makes the config class of the user's own model_type known: `AutoConfig::register_("mine", make_config<MyConfig>)`.
+  /// Throws ValueError when the type is known, unless it is the user's and `exist_ok`; for the library's always.
+  static void register_(const std::string& model_type, std::shared_ptr<PretrainedConfig> (*make)(),
+                        bool exist_ok = false);
 };
+
+/// What `register_` adds to a model_type of the user's; see register_architecture for all of it at once.
+void register_model_class(const std::string& model_type, const ModelClass& row, bool exist_ok);
 
 /// The class of the config's architecture for `task`: among several the one that its `architectures` names, else the
 /// first. Throws ValueError listing the architecture's classes when there is none.
@@ -27,11 +34,17 @@ struct AutoConfig {
 template <Task kTask>
 struct AutoModelOf {
   AutoModelOf() = delete;  // made by from_pretrained and from_config only
-  [[nodiscard]] static LoadResult<PreTrainedModel> from_pretrained(const std::string& name_or_path,
+  [[nodiscard]] static LoadResult<PreTrainedModel> from_pretrained(const std::optional<std::string>& name_or_path,
                                                                    const FromPretrainedOptions& options = {});
   /// A model with fresh weights, in training mode.
   [[nodiscard]] static std::shared_ptr<PreTrainedModel> from_config(const std::shared_ptr<PretrainedConfig>& config,
                                                                     const std::optional<std::string>& dtype = {});
+  /// Makes the user's class the one for this task: `AutoModel::register_("mine", model_class<MyModel>("MyModel",
+  /// Task::Base))`. The config class is registered first. Throws ValueError when there is one, unless `exist_ok`.
+  static void register_(const std::string& model_type, ModelClass row, bool exist_ok = false) {
+    row.task = kTask;
+    register_model_class(model_type, row, exist_ok);
+  }
 };
 
 using AutoModel = AutoModelOf<Task::Base>;

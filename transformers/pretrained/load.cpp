@@ -20,8 +20,9 @@
 #include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
 #include "transformers/placement/materialize.h"
-#include "transformers/pretrained/report.h"
-#include "transformers/pretrained/source.h"
+#include "transformers/pretrained/detail/key_mapping.h"
+#include "transformers/pretrained/detail/report.h"
+#include "transformers/pretrained/detail/source.h"
 
 namespace transformers {
 
@@ -29,10 +30,11 @@ namespace {
 
 // The floating type that the model gets: asked for, or "auto": config, then the first floating tensor of the file.
 at::ScalarType choose_dtype(const FromPretrainedOptions& options, const PretrainedConfig& config,
-                            const CheckpointReader* reader) {
+                            const Source& source) {
+  const auto* reader = source.reader.get();
   const auto wanted = options.dtype.value_or("float32");
   if (wanted != "auto") return floating_type(wanted, "dtype");
-  if (config.dtype) return floating_type(*config.dtype, "config.json");
+  if (config.dtype) return floating_type(*config.dtype, source.config_origin + ": 'dtype'");
   if (reader) {
     if (const auto* stated = reader->metadata().find("dtype");
         stated && stated->is_string() && reader->dialect() != "gguf")
@@ -47,12 +49,12 @@ at::ScalarType choose_dtype(const FromPretrainedOptions& options, const Pretrain
 }
 
 std::shared_ptr<PreTrainedModel> build_on_meta(const ModelClass& row, const std::shared_ptr<PretrainedConfig>& config,
-                                               const Json& arguments, at::ScalarType dtype) {
+                                               const Json& arguments, at::ScalarType dtype, const std::string& origin) {
   const nn::ParameterScope scope({.device = at::kMeta, .dtype = dtype});
   try {
     return row.make(config, arguments);
   } catch (const ValueError& error) {
-    throw ValueError(str(config->name_or_path, ": the config does not describe a model: ", error.what()));
+    throw ValueError(str(origin, ": the config does not describe a model: ", error.what()));
   }
 }
 
@@ -181,12 +183,14 @@ std::set<std::string> non_persistent_buffers(PreTrainedModel& model) {
 }
 
 LoadRequest make_request(PreTrainedModel& model, const CheckpointReader& reader,
-                         const std::vector<ModelTensor>& tensors, const std::string& prefix) {
+                         const std::vector<ModelTensor>& tensors, const std::string& prefix,
+                         const FromPretrainedOptions& options) {
   const auto& architecture = model.architecture();
   LoadRequest request{.model = tensors,
                       .entries = reader.entries(),
                       .base_model_prefix = prefix,
                       .own_buffers = non_persistent_buffers(model)};
+  if (options.key_mapping) request.rename = detail::KeyMapping(*options.key_mapping);
   if (reader.dialect() == "gguf") {
     request.rules.push_back(gguf_rules(reader));
     for (const auto key : gguf_ignored_keys()) request.ignore_unexpected.push_back(key);
@@ -222,7 +226,7 @@ LoadingInfo fill(PreTrainedModel& model, const CheckpointReader& reader, const F
                  at::ScalarType dtype, const std::string& where) {
   const auto tensors = describe(model.state_dict());
   const auto prefix = model.base_model_prefix();
-  const auto plan = plan_load(make_request(model, reader, tensors, prefix));
+  const auto plan = plan_load(make_request(model, reader, tensors, prefix, options));
   LoadingInfo info;
   info.missing_keys.insert(plan.missing.begin(), plan.missing.end());
   info.unexpected_keys.insert(plan.unexpected.begin(), plan.unexpected.end());
@@ -242,7 +246,8 @@ LoadingInfo fill(PreTrainedModel& model, const CheckpointReader& reader, const F
 
 std::shared_ptr<GenerationConfig> generation_config_of(const Source& source, const PretrainedConfig& config) {
   // One named file stands for itself: what lies beside it may belong to other weights.
-  const bool beside = source.snapshot.weights_file.empty() && source.snapshot.has("generation_config.json");
+  const bool beside =
+      !source.is_memory && source.snapshot.weights_file.empty() && source.snapshot.has("generation_config.json");
   return std::make_shared<GenerationConfig>(beside ? GenerationConfig::from_pretrained(source.snapshot.folder)
                                                    : GenerationConfig::from_model_config(config));
 }
@@ -270,15 +275,15 @@ LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<Pret
     throw ValueError(str("output_attentions needs attn_implementation eager, ", quote(*options.attn_implementation),
                          " was asked for"));
   if (const auto* method = config->extra.find("quantization_config"); method && !method->is_null())
-    throw ImportError(str(name, ": the weights are quantised (",
+    throw ImportError(str(source.config_origin, ": the weights are quantised (",
                           method->is_object() ? method->get("quant_method", "?") : "?",
                           "), which this version does not compute with"));
   open_weights(source, options);
-  check_layers(*config, *source.reader, name);
-  const auto dtype = choose_dtype(options, *config, source.reader.get());
+  check_layers(*config, *source.reader, source.config_origin);
+  const auto dtype = choose_dtype(options, *config, source);
   config->dtype = std::string(info(to_data_type(dtype)).name);
   return without_torch_errors(name, [&] {
-    auto model = build_on_meta(row, config, options.kwargs, dtype);
+    auto model = build_on_meta(row, config, options.kwargs, dtype, source.config_origin);
     auto loading_info = fill(*model, *source.reader, options, dtype, name);
     check_complete(*model);
     if (model->can_generate()) model->generation_config = generation_config_of(source, *config);
@@ -289,7 +294,7 @@ LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<Pret
   });
 }
 
-LoadResult<PreTrainedModel> load_pretrained(const std::string& name, const ModelClass& row,
+LoadResult<PreTrainedModel> load_pretrained(const std::optional<std::string>& name, const ModelClass& row,
                                             const FromPretrainedOptions& given) {
   auto options = modern_options(given);
   auto source = find_source(name, options);

@@ -38,7 +38,8 @@ using ConfigArg = std::variant<std::shared_ptr<PretrainedConfig>, std::filesyste
 
 /// Arguments of from_pretrained; names and defaults are the reference's.
 struct FromPretrainedOptions {
-  std::optional<ConfigArg> config = {};  // instead of the one beside the weights
+  std::optional<ConfigArg> config = {};      // instead of the one beside the weights
+  std::optional<StateDict> state_dict = {};  // instead of a file: no name is given then, but a config; copied
   std::optional<std::filesystem::path> cache_dir = {};
   bool ignore_mismatched_sizes = false;  // weights of another shape are initialised anew
   bool output_loading_info = false;
@@ -49,26 +50,40 @@ struct FromPretrainedOptions {
   std::optional<std::string> dtype = {};  // "auto", "float32", "bfloat16", "float16", "float64"; absent: float32
   std::string subfolder = {};
   std::optional<std::string> variant = {};  // "fp16": model.fp16.safetensors
-  Json kwargs = Json::object();             // config fields to override, arguments of the constructor
+  /// Python's regular expressions and what replaces their matches in a key, \\1 being a group; the first that matches.
+  std::optional<std::map<std::string, std::string>> key_mapping = {};
+  Json kwargs = Json::object();  // config fields to override, arguments of the constructor
 };
 
-/// Loads `name_or_path` (a folder, a weights file, or a Hub id in the local cache) as the class of `row`: the config,
-/// the weights, mapped where their dtype fits, and the report. The model is in eval mode. Throws OSError for files that
+/// Loads `name_or_path` (a folder, a weights file, a Hub id in the local cache, or none when `options` holds a config
+/// and a state dict; saving to a folder and loading that is usually simpler) as the class of `row`: the config, the
+/// weights, mapped where their dtype fits, and the report. The model is in eval mode. Throws OSError for files that
 /// are missing or malformed, ValueError for configs and arguments, RuntimeError for weights of the wrong shape; nothing
 /// half built is left behind.
-[[nodiscard]] LoadResult<PreTrainedModel> load_pretrained(const std::string& name_or_path, const ModelClass& row,
-                                                          const FromPretrainedOptions& options);
+[[nodiscard]] LoadResult<PreTrainedModel> load_pretrained(const std::optional<std::string>& name_or_path,
+                                                          const ModelClass& row, const FromPretrainedOptions& options);
 
 [[noreturn]] void throw_not_registered(const std::type_info& type);
 
 /// The same for a C++ class: `from_pretrained<BertModel>("folder", {.dtype = "auto"})`.
 template <class M>
-[[nodiscard]] LoadResult<M> from_pretrained(const std::string& name_or_path,
+[[nodiscard]] LoadResult<M> from_pretrained(const std::optional<std::string>& name_or_path,
                                             const FromPretrainedOptions& options = {}) {
   const auto* row = find_model_class(typeid(M));
   if (!row) throw_not_registered(typeid(M));
   auto loaded = load_pretrained(name_or_path, *row, options);
   return {std::dynamic_pointer_cast<M>(loaded.model), std::move(loaded.loading_info)};
+}
+
+template <class M>
+LoadResult<M> PretrainedLoader<M>::operator()(const std::optional<std::string>& name_or_path) const {
+  return transformers::from_pretrained<M>(name_or_path);
+}
+
+template <class M>
+LoadResult<M> PretrainedLoader<M>::operator()(const std::optional<std::string>& name_or_path,
+                                              const FromPretrainedOptions& options) const {
+  return transformers::from_pretrained<M>(name_or_path, options);
 }
 
 }  // namespace transformers

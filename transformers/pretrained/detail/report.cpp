@@ -1,4 +1,4 @@
-#include "transformers/pretrained/report.h"
+#include "transformers/pretrained/detail/report.h"
 
 #include <algorithm>
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "transformers/checkpoint/checkpoint.h"
@@ -13,10 +14,19 @@ namespace transformers {
 struct Source {
   Snapshot snapshot = {};
   std::unique_ptr<CheckpointReader> reader = {};
+  std::string config_origin = "the given config";  // the file that describes the model, for errors
+  bool is_memory = false;                          // the weights are the caller's state dict, there are no files
 };
 
-/// Resolves the name; opens nothing.
-[[nodiscard]] Source find_source(const std::string& name_or_path, const FromPretrainedOptions& options);
+/// Resolves the name; opens nothing. Without one the source is the state dict of `options`. Throws ValueError when
+/// there are both or neither.
+[[nodiscard]] Source find_source(const std::optional<std::string>& name_or_path, const FromPretrainedOptions& options);
+
+/// The JSON that describes the model; notes in `source` where it stands. Opens the weights of a GGUF file.
+[[nodiscard]] Json read_config_json(Source& source, const FromPretrainedOptions& options);
+
+/// The config of the source's files, of the class that its model_type names.
+[[nodiscard]] std::shared_ptr<PretrainedConfig> read_config(Source& source, const FromPretrainedOptions& options);
 
 /// Opens the weights, in the reference's order of file names. Throws OSError naming the folder and the names tried.
 void open_weights(Source& source, const FromPretrainedOptions& options);

@@ -1,4 +1,4 @@
-#include "transformers/pretrained/source.h"
+#include "transformers/pretrained/detail/source.h"
 
 #include <algorithm>
 #include <vector>
@@ -6,17 +6,28 @@
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/config/config_file.h"
 #include "transformers/mapping/dialects/gguf.h"
+#include "transformers/pretrained/detail/state_dict_reader.h"
 
 namespace transformers {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMostConfigBytes = int64_t{64} << 20;
-
-Source find_source(const std::string& name_or_path, const FromPretrainedOptions& options) {
+Source find_source(const std::optional<std::string>& name_or_path, const FromPretrainedOptions& options) {
+  if (!name_or_path) {
+    if (!options.state_dict) throw ValueError("from_pretrained needs a name or path, or a state_dict with its config");
+    if (!options.config)
+      throw ValueError("from_pretrained without a name or path needs a config beside the state_dict");
+    return {.snapshot = {.source = "the given state_dict"},
+            .reader = detail::open_state_dict(*options.state_dict),
+            .is_memory = true};
+  }
+  if (options.state_dict)
+    throw ValueError(str("from_pretrained was given both the name ", quote(*name_or_path),
+                         " and a state_dict; give a state_dict without a name, with its config"));
   return {.snapshot = resolve_snapshot(
-              name_or_path,
+              *name_or_path,
               {.revision = options.revision, .subfolder = options.subfolder, .cache_dir = options.cache_dir})};
 }
 
@@ -101,59 +112,31 @@ void open_weights(Source& source, const FromPretrainedOptions& options) {
   no_weights(snapshot, options);
 }
 
-namespace {
-
-struct ConfigFile {
-  Json json;
-  std::string where;
-};
-
-ConfigFile read_config(Source& source, const FromPretrainedOptions& options) {
+Json read_config_json(Source& source, const FromPretrainedOptions& options) {
   const auto& snapshot = source.snapshot;
   const bool single = !snapshot.weights_file.empty();
   // A GGUF file describes itself; a config.json beside it belongs to other weights.
   if (single && snapshot.weights_file.extension() == ".gguf") {
     open_weights(source, options);
-    return {gguf_config(*source.reader, snapshot.weights_file.native()), snapshot.weights_file.string()};
+    source.config_origin = snapshot.weights_file.string();
+    return gguf_config(*source.reader, snapshot.weights_file.native());
   }
   const auto name = snapshot.weights_file.filename().string();
-  if (name.ends_with(".json") && !name.ends_with(".index.json"))
-    return {Json::parse_file(snapshot.weights_file, kMostConfigBytes), snapshot.weights_file.string()};
-  const auto file = snapshot.file("config.json");
-  if (snapshot.has("config.json")) return {Json::parse_file(file, kMostConfigBytes), file.string()};
+  const bool is_config = name.ends_with(".json") && !name.ends_with(".index.json");
+  const auto file = is_config ? snapshot.weights_file : snapshot.file("config.json");
+  source.config_origin = file.string();
   std::error_code ignored;
+  if (fs::exists(file, ignored)) return read_config_file(file);
   if (fs::is_empty(snapshot.folder, ignored))
     throw OSError(str(snapshot.folder, ": the folder is empty, expected config.json and weights"));
   if (single) open_weights(source, options);  // a file that is no checkpoint at all says so first
   throw OSError(str(snapshot.folder, ": has no config.json"));
 }
 
-// Erases from `kwargs` what is a field of the config, and sets it there.
-void apply_overrides(PretrainedConfig& config, Json& kwargs) {
-  Json overrides = Json::object(), rest = Json::object();
-  for (const auto& [key, value] : kwargs.as_object())
-    (key == "num_labels" || config.has_field(key) ? overrides : rest)[key] = value;
-  config.update(overrides, "kwargs");
-  kwargs = std::move(rest);
+std::shared_ptr<PretrainedConfig> read_config(Source& source, const FromPretrainedOptions& options) {
+  const auto json = read_config_json(source, options);
+  return PretrainedConfig::from_dict(json, source.config_origin);
 }
-
-std::shared_ptr<PretrainedConfig> make_config_object(const ConfigFile& file) {
-  if (!file.json.is_object())
-    throw OSError(str(file.where, ": is a JSON ", file.json.type_name(), ", expected an object"));
-  const auto* type = file.json.find("model_type");
-  if (!type || !type->is_string())
-    throw ValueError(str(file.where, ": has no 'model_type', so the architecture is unknown; add it"));
-  std::shared_ptr<PretrainedConfig> config;
-  try {
-    config = architecture_of(type->as_string()).config();
-  } catch (const ValueError& error) {
-    throw ValueError(str(file.where, ": ", error.what()));
-  }
-  config->update(file.json, file.where);
-  return config;
-}
-
-}  // namespace
 
 FromPretrainedOptions modern_options(const FromPretrainedOptions& options) {
   enum class Fate { Dtype, Ignored, Warned, Deprecated };
@@ -184,14 +167,17 @@ std::shared_ptr<PretrainedConfig> choose_config(Source& source, FromPretrainedOp
     if (!given) throw TypeError("from_pretrained was given a config that is null");
     config = given->clone();
   } else if (options.config) {
-    auto other = find_source(std::get<std::filesystem::path>(*options.config).string(), options);
-    config = make_config_object(read_config(other, options));
-    apply_overrides(*config, options.kwargs);
+    auto other_options = options;
+    other_options.state_dict.reset();
+    auto other = find_source(std::get<std::filesystem::path>(*options.config).string(), other_options);
+    config = read_config(other, options);
+    source.config_origin = other.config_origin;
+    options.kwargs = config->override_with(options.kwargs);
   } else {
-    config = make_config_object(read_config(source, options));
-    apply_overrides(*config, options.kwargs);
+    config = read_config(source, options);
+    options.kwargs = config->override_with(options.kwargs);
   }
-  config->name_or_path = source.snapshot.source;
+  if (!source.is_memory) config->name_or_path = source.snapshot.source;
   if (options.attn_implementation) config->attn_implementation = *options.attn_implementation;
   return config;
 }
