@@ -78,12 +78,22 @@ CheckpointWriteEntry entry(std::string name, std::vector<int64_t> shape, size_t 
           .alias_of = std::move(alias_of)};
 }
 
+std::vector<CheckpointWriteEntry> tied() {
+  std::vector<CheckpointWriteEntry> entries{entry("a", {2, 3}, 6), entry("b", {6}, 6, "a"), entry("c", {6}, 6, "b")};
+  entries[1].bytes = entries[2].bytes = {};
+  return entries;
+}
+
+std::vector<CheckpointWriteEntry> many() {
+  std::vector<CheckpointWriteEntry> entries;
+  for (int i = 0; i < 66000; ++i) entries.push_back(entry(str("t.", i), {1}, 1));
+  return entries;
+}
+
 TEST(PickleWriter, KeepsAliases) {  // S08, S09
   const TemporaryFolder folder;
   const auto file = folder.path() / "tied.bin";
-  std::vector<CheckpointWriteEntry> entries{entry("a", {2, 3}, 6), entry("b", {6}, 6, "a"), entry("c", {6}, 6, "b")};
-  entries[1].bytes = entries[2].bytes = {};
-  write_pytorch(file, entries);
+  write_pytorch(file, tied());
   const auto reader = open_checkpoint(file);
   EXPECT_EQ(reader->find("a")->offset, reader->find("b")->offset);
   EXPECT_EQ(reader->find("a")->offset, reader->find("c")->offset);
@@ -93,12 +103,22 @@ TEST(PickleWriter, KeepsAliases) {  // S08, S09
 TEST(PickleWriter, HoldsMoreEntriesThanTheOldDirectoryCounts) {  // zip64
   const TemporaryFolder folder;
   const auto file = folder.path() / "many.bin";
-  std::vector<CheckpointWriteEntry> entries;
-  for (int i = 0; i < 66000; ++i) entries.push_back(entry(str("t.", i), {1}, 1));
-  write_pytorch(file, entries);
+  write_pytorch(file, many());
   const auto reader = open_checkpoint(file);
-  ASSERT_EQ(reader->entries().size(), entries.size());
+  ASSERT_EQ(reader->entries().size(), 66000U);
   EXPECT_EQ(reader->entries()[65999].name, "t.65999");
+}
+
+// For tests/tools/check_pickle_files.py, which opens them in Python.
+TEST(PickleWriter, LeavesFilesForPython) {
+  const auto name = environment("TRANSFORMERS_KEEP_FILES");
+  if (name.empty()) GTEST_SKIP() << "TRANSFORMERS_KEEP_FILES names no folder";
+  const std::filesystem::path folder(name);
+  std::filesystem::create_directories(folder);
+  const auto source = open_checkpoint(testing::data_file("pickle/expected.safetensors"));
+  write_pytorch(folder / "every_dtype.bin", copy_of(*source));
+  write_pytorch(folder / "tied.bin", tied());
+  write_pytorch(folder / "many.bin", many());
 }
 
 std::string refusal(std::span<const CheckpointWriteEntry> entries) {
