@@ -121,6 +121,16 @@ TEST(Pickle, IsRecognisedByContent) {
   EXPECT_GT(open_checkpoint(folder.write("renamed.bin", other))->entries().size(), 30U);
 }
 
+TEST(Pickle, LeavesSafetensorsAloneWhoseLengthLooksLikeAPickle) {
+  const testing::TemporaryFolder folder;
+  for (const size_t length : {0x280, 0x380, 0x480, 0x580}) {  // little-endian: 80 02, …
+    std::string header = R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
+    header.resize(length, ' ');
+    const auto file = folder.write("model.safetensors", str(testing::little_endian(length, 8), header, "a"));
+    EXPECT_EQ(open_checkpoint(file)->entries().size(), 1U) << length;
+  }
+}
+
 TEST(Pickle, VerifyFindsAChangedByte) {
   const testing::TemporaryFolder folder;
   const auto reader = open_checkpoint(pickle_file("zip.bin"));

@@ -158,14 +158,15 @@ class TorchReader final : public CheckpointReader {
   Json metadata_ = Json::object();
 };
 
-// By content; only what has no sign of another format is judged by its name, so that a damaged file is told so.
+// By content; only what has no sign of another format is judged by its name, so that a damaged file is told so. The
+// length of a safetensors header may begin with the same bytes as a pickle: its brace is looked at first.
 bool matches(std::span<const std::byte> head, const std::filesystem::path& file) {
   const std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());
+  if (text.starts_with("GGUF") || text.starts_with("\x89HDF") || (text.size() > 8 && text[8] == '{')) return false;
   const auto extension = file.extension();
   if (text.starts_with("PK\x03\x04")) return extension != ".npz" && extension != ".keras";
   if (text.size() > 1 && text[0] == '\x80' && text[1] >= 2 && text[1] <= 5) return true;
-  const bool is_other = text.starts_with("GGUF") || text.starts_with("\x89HDF") || (text.size() > 8 && text[8] == '{');
-  return !is_other && (extension == ".bin" || extension == ".pt" || extension == ".pth");
+  return extension == ".bin" || extension == ".pt" || extension == ".pth";
 }
 
 std::unique_ptr<CheckpointReader> open(const std::filesystem::path& file) {
