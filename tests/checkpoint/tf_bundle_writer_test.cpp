@@ -106,6 +106,15 @@ TEST(TfBundleWriter, KeepsTheOldCheckpointWhenItFails) {
   EXPECT_EQ(reader->bytes(*reader->find("a")).bytes[0], std::byte{'f'});
 }
 
+TEST(TfBundleWriter, SparesTheDataOfAnIndexThatItCannotRead) {
+  const TemporaryFolder folder;
+  const auto index = folder.write("m.index", "damaged");
+  const auto data = folder.write("m.data-00000-of-00001", "data");
+  write_tf_bundle(index, std::vector{make_entry("a", "x")});
+  EXPECT_EQ(read_text(data), "data");
+  EXPECT_EQ(open_checkpoint(index)->entries().size(), 1U);
+}
+
 TEST(TfBundleWriter, LeavesNothingWhenTheIndexCannotBePutInPlace) {
   const TemporaryFolder folder;
   fs::create_directory(folder.path() / "m.index");

@@ -91,7 +91,8 @@ void write_tf_bundle(const fs::path& file, std::span<const CheckpointWriteEntry>
     throw ValueError(str(file, ": a TensorFlow checkpoint is named by its index, '<prefix>.index'"));
   const auto order = sorted_entries(file, entries);
   const int64_t old_shards = old_shard_count(file);
-  const int64_t shards = old_shards == 1 ? 2 : 1;
+  // Never the name of the data that an index names now; one that cannot be read may name the usual.
+  const int64_t shards = old_shards == 1 || (old_shards == 0 && fs::exists(file)) ? 2 : 1;
   AtomicFile data(detail::tf_shard_path(file, 0, shards));
   detail::TfTableWriter table;
   table.add("", serialize(detail::TfBundleHeader{.num_shards = shards, .producer = 1}));
