@@ -111,6 +111,11 @@ TEST_F(Verify, FindsWhatIsWrongWithTheIndex) {
   }
 }
 
+TEST_F(Verify, KnowsIndicesThatSpellKeysInTheirOwnWay) {  // F16
+  const auto found = verify_checkpoint(fs::path(TRANSFORMERS_TEST_DATA) / "formats/bert/flax_sharded");
+  EXPECT_TRUE(found.empty()) << found[0].message;
+}
+
 TEST_F(Verify, NamesEmptyTensors) {
   const TemporaryFolder folder;
   const auto found = verify_checkpoint(folder.write("model.safetensors", one_tensor("x", "")));

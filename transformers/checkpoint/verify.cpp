@@ -7,6 +7,7 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/detail/sharded.h"
 
 namespace transformers {
 namespace {
@@ -171,16 +172,19 @@ class Verifier {
     in_an_index_.insert(file);
     const auto reader = check_file(file);
     if (!reader) return false;
-    for (const auto key : keys)
-      if (!reader->find(key)) error(index, str("is not in ", name, ", where the index places it"), key);
+    std::set<std::string> placed_here;
+    for (const auto key : keys) {
+      const auto spelled = detail::key_in_shard(*reader, key);
+      if (!reader->find(spelled)) error(index, str("is not in ", name, ", where the index places it"), key);
+      placed_here.insert(spelled);
+    }
     for (const auto& entry : reader->entries()) {
-      const auto home = homes.find(entry.name);
-      if (home == homes.end())
-        warn(file, str("is not named by ", index.filename()), entry.name);
-      else if (home->second != name)
+      if (placed_here.contains(entry.name))
+        total_bytes += entry.size_bytes;
+      else if (const auto home = homes.find(entry.name); home != homes.end())
         warn(file, str("is a second copy: ", index.filename(), " places the key in ", home->second), entry.name);
       else
-        total_bytes += entry.size_bytes;
+        warn(file, str("is not named by ", index.filename()), entry.name);
     }
     return true;
   }

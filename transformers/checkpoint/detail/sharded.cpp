@@ -110,7 +110,9 @@ class ShardedReader final : public CheckpointReader {
     return shards_[entry.file]->bytes(found == by_name_.end() ? entry : *originals_[found->second]);
   }
   Integrity verify(const CheckpointEntry& entry) const override {
-    return entry.file < shards_.size() ? shards_[entry.file]->verify(entry) : Integrity::Unknown;
+    const auto found = by_name_.find(entry.name);
+    if (entry.file >= shards_.size() || found == by_name_.end()) return Integrity::Unknown;
+    return shards_[entry.file]->verify(*originals_[found->second]);
   }
   std::span<const fs::path> files() const override { return files_; }
   const Json& metadata() const override { return metadata_; }
@@ -167,6 +169,8 @@ class ShardedReader final : public CheckpointReader {
 };
 
 }  // namespace
+
+std::string key_in_shard(const CheckpointReader& shard, std::string_view key) { return spellings(shard, key).first; }
 
 std::unique_ptr<CheckpointReader> open_sharded(const fs::path& index_file) {
   return std::make_unique<ShardedReader>(index_file);
