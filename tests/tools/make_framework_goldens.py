@@ -67,12 +67,13 @@ def texts(names):
 
 
 def keras_rows(file):
-    """What weight_names lists, layer by layer in the order of layer_names."""
-    rows = []
+    """What weight_names lists, layer by layer in the order of layer_names; a shared weight once."""
+    rows = {}
     with h5py.File(file, "r") as h5:
         for group in texts(h5.attrs["layer_names"]) + ["top_level_model_weights"]:
-            rows += [row(name, h5[group][name][()]) for name in texts(h5[group].attrs["weight_names"])]
-    return rows
+            for name in texts(h5[group].attrs["weight_names"]):
+                rows.setdefault(name, row(name, h5[group][name][()]))
+    return list(rows.values())
 
 
 def flax_rows(file):
