@@ -13,7 +13,7 @@ namespace transformers::detail {
 /// file and the place.
 class ByteReader {
  public:
-  ByteReader(std::span<const std::byte> bytes, const std::filesystem::path& file) : bytes_(bytes), file_(file) {}
+  ByteReader(std::span<const std::byte> bytes, const std::filesystem::path& file) : bytes_(bytes), file_(&file) {}
 
   [[nodiscard]] uint64_t position() const { return position_; }
   [[nodiscard]] uint64_t remaining() const { return bytes_.size() - position_; }
@@ -46,7 +46,7 @@ class ByteReader {
   [[noreturn]] void fail_count(uint64_t count, std::string_view what) const;
 
   std::span<const std::byte> bytes_;
-  const std::filesystem::path& file_;
+  const std::filesystem::path* file_;  // a pointer, so that a reader can be assigned
   uint64_t position_ = 0;
 };
 
