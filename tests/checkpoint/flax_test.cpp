@@ -156,8 +156,8 @@ TEST(Flax, RefusesCountsAndDepthsThatTheFileCannotHold) {
 }
 
 TEST(Flax, StaysHarmlessHoweverTheFileIsChanged) {
-  testing::expect_no_harm(read_text(formats_file("flax/pieces_of_64.msgpack")), "x.msgpack", 3);
-  testing::expect_no_harm(read_text(formats_file("flax/other_leaves.msgpack")), "x.msgpack");
+  testing::expect_no_harm(read_text(formats_file("flax/pieces_of_64.msgpack")), "x.msgpack", 7);
+  testing::expect_no_harm(read_text(formats_file("flax/other_leaves.msgpack")), "x.msgpack", 2);
 }
 
 CheckpointWriteEntry byte_entry(std::string name) {

@@ -8,7 +8,7 @@
 namespace transformers::fuzz {
 
 /// Opens the input in `format` and, when that succeeds, reads and expands every tensor. Aborts when something other
-/// than an OSError is thrown or a tensor is not what its entry says.
-void open_and_read(const CheckpointFormat& format, const uint8_t* data, size_t size);
+/// than an OSError is thrown, a tensor is not what its entry says or takes more than `most_expansion` times the input.
+void open_and_read(const CheckpointFormat& format, const uint8_t* data, size_t size, size_t most_expansion = 1);
 
 }  // namespace transformers::fuzz

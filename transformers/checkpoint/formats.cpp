@@ -7,6 +7,7 @@
 #include "transformers/checkpoint/detail/sharded.h"
 #include "transformers/checkpoint/flax.h"
 #include "transformers/checkpoint/gguf.h"
+#include "transformers/checkpoint/keras_h5.h"
 #include "transformers/checkpoint/pickle.h"
 #include "transformers/checkpoint/safetensors.h"
 #include "transformers/checkpoint/tf_bundle.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr const CheckpointFormat* kFormats[] = {
     &flax_format,
     &gguf_format,
+    &keras_format,
     &pytorch_format,
     &safetensors_format,
     &tf_bundle_format,
@@ -29,7 +31,6 @@ struct UnreadFormat {
 };
 constexpr UnreadFormat kUnreadFormats[] = {
     {".ckpt", "TensorFlow 1 checkpoints"},
-    {".h5", "Keras HDF5"},
     {".keras", "Keras archives"},
     {".npz", "NumPy archives"},
     {".onnx", "ONNX"},
