@@ -211,6 +211,14 @@ CheckpointWriteEntry byte_entry(std::string name, DataType dtype = DataType::U8)
           }};
 }
 
+TEST(Keras, UnpacksNoMoreThanDeflateCanHavePacked) {
+  const TemporaryFolder folder;
+  const auto content = read_text(formats_file("keras/gzip.h5"));
+  for (size_t at = 0; at + 8 <= content.size(); at += 8)
+    for (const uint64_t value : {uint64_t{1} << 16, uint64_t{1} << 31, (uint64_t{1} << 42) + 1})
+      static_cast<void>(open_hostile(folder.write("x.h5", testing::patched(content, at, 8, value)), 16 * 1032));
+}
+
 TEST(KerasWriter, FindsTheLayerOfAWeight) {
   const TemporaryFolder folder;
   const auto file = folder.path() / "x.h5";

@@ -39,9 +39,9 @@ struct Outcome {
   std::string reason = {};  // text of the OSError
 };
 /// Opens `file`, and when that succeeds reads every byte of every tensor. Fails the test for any exception other than
-/// an OSError that names the file, for a tensor outside the file, for an allocation above a small multiple of the
+/// an OSError that names the file, for a tensor outside the file, for an allocation above `most_multiple` of the
 /// file's size, and for taking more than 50 ms of processor time.
-Outcome open_hostile(const std::filesystem::path& file);
+Outcome open_hostile(const std::filesystem::path& file, size_t most_multiple = 16);
 
 /// A file of tests/data/checkpoint.
 std::filesystem::path data_file(std::string_view name);
