@@ -2,6 +2,7 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/gguf_pre_tokenizers.h"
 #include "transformers/tokenizers/detail/tokenizer_state.h"
 #include "transformers/tokenizers/detail/unicode.h"
 
@@ -11,83 +12,12 @@ namespace {
 using detail::AddedToken;
 using detail::Fields;
 
-struct PreTokenizerName {
-  std::string_view name = {};
-  std::string_view split = {};  // empty: GPT-2's own
-};
-
-constexpr std::string_view kGpt4o =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kLlama3 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kQwen2 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kQwen35 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kTekken =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-// What `tokenizer.ggml.pre` means. Names without an expression are split as GPT-2 does, which is how the reference
-// reads them, even where the model's own tokenizer.json would split further (digits, for smollm and starcoder).
-constexpr PreTokenizerName kPreTokenizers[] = {
-    {"bloom"},
-    {"chameleon"},
-    {"codeshell"},
-    {"command-r"},
-    {"dbrx", kLlama3},
-    {"deepseek-coder"},
-    {"deepseek-llm"},
-    {"deepseek-r1-qwen", kQwen2},
-    {"deepseek-v3"},
-    {"default"},
-    {"exaone"},
-    {"exaone4"},
-    {"f2llmv2", kQwen2},
-    {"falcon"},
-    {"falcon-h1", kLlama3},
-    {"falcon3", kLlama3},
-    {"gigachat"},
-    {"gpt-2"},
-    {"gpt-4o", kGpt4o},
-    {"gpt3-finnish"},
-    {"jais"},
-    {"jina-v5-nano", kLlama3},
-    {"kanana2", kGpt4o},
-    {"kormo", kQwen2},
-    {"lfm2", kLlama3},
-    {"llama-bpe", kLlama3},
-    {"llama-v3", kLlama3},
-    {"llama3", kLlama3},
-    {"llama4", kGpt4o},
-    {"megrez", kQwen2},
-    {"midm-2.0", kLlama3},
-    {"minerva-7b"},
-    {"minimax-m2", kGpt4o},
-    {"mpt"},
-    {"olmo"},
-    {"phi-2"},
-    {"pixtral", kLlama3},
-    {"poro-chat"},
-    {"qwen2", kQwen2},
-    {"qwen35", kQwen35},
-    {"refact"},
-    {"roberta-bpe"},
-    {"smaug-bpe", kLlama3},
-    {"smollm"},
-    {"stablelm2"},
-    {"starcoder"},
-    {"talkie", kGpt4o},
-    {"tekken", kTekken},
-    {"trillion"},
-    {"viking"},
-};
-
 std::string_view split_of(const Fields& fields) {
   const std::string name = fields.text("tokenizer.ggml.pre", "default");
-  for (const auto& row : kPreTokenizers)
+  for (const auto& row : gguf_pre_tokenizers())
     if (row.name == name) return row.split;
   std::vector<std::string> known;
-  for (const auto& row : kPreTokenizers) known.emplace_back(row.name);
+  for (const auto& row : gguf_pre_tokenizers()) known.emplace_back(row.name);
   const auto close = nearest(name, known);
   fields.fail("tokenizer.ggml.pre", str("is ", quote(name), ", an unknown way to split text",
                                         close.empty() ? std::string() : str("; near it are ", join(close, ", "))));
