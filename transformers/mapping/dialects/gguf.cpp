@@ -20,13 +20,6 @@ constexpr int64_t kMostSize = 1 << 24;
 constexpr int64_t kMostLength = INT32_MAX;
 constexpr double kLeastPositive = 1e-30;
 
-constexpr GgufField kTokenFields[] = {
-    {"tokenizer.ggml.bos_token_id", "bos_token_id", GgufKind::Token, true},
-    {"tokenizer.ggml.eos_token_id", "eos_token_id", GgufKind::Token, true},
-    {"tokenizer.ggml.unknown_token_id", "unk_token_id", GgufKind::Token, true},
-    {"tokenizer.ggml.padding_token_id", "pad_token_id", GgufKind::Token, true},
-};
-
 const GgufArchitecture& architecture_of(const GgufKeys& keys) {
   const auto rows = detail::gguf_architectures();
   const auto name = keys.text("general.name").value_or("");
@@ -87,7 +80,7 @@ Json gguf_config(const CheckpointReader& reader, std::string_view where) {
   config["architectures"] = Json::Array{row.model_class};
   if (const auto name = keys.text("general.name")) config["_model_name_or_path"] = *name;
   for (const auto& field : row.fields) read_field(keys, field, config);
-  for (const auto& field : kTokenFields) read_field(keys, field, config);
+  for (const auto& field : detail::gguf_token_fields()) read_field(keys, field, config);
   config["vocab_size"] = vocab_size(keys);
   config["tie_word_embeddings"] = reader.find("output.weight") == nullptr;
   for (const auto& flag : row.flags)

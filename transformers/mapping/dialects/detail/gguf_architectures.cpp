@@ -3,6 +3,7 @@
 #include <array>
 
 #include "transformers/base/strings.h"
+#include "transformers/mapping/dialects/gguf_fields.h"
 
 namespace transformers::detail {
 
@@ -101,6 +102,18 @@ void finish_decoder(const GgufKeys& keys, Json& config) {
   config["rope_parameters"] = gguf_rope_parameters(keys, head_size);
 }
 
+void state_decoder(GgufFields& fields) {
+  const int64_t head_size = gguf_head_size(fields.config());
+  for (const auto* suffix : {"rope.dimension_count", "attention.key_length", "attention.value_length"})
+    fields.set(suffix, head_size);
+  if (!fields.has("attention.head_count_kv"))
+    fields.set("attention.head_count_kv", fields.integer("num_attention_heads"));
+  fields.set("vocab_size", fields.integer("vocab_size"));
+  state_gguf_rope(fields);
+}
+
+constexpr GgufAssumed kDecoderAssumed[] = {{"hidden_act", R"("silu"|"swish")"}, {"use_sliding_window", "false"}};
+
 // GPT-2.
 
 constexpr KeyRule kGPT2Rules[] = {
@@ -141,6 +154,15 @@ void finish_gpt2(const GgufKeys& keys, Json& config) {
   const int64_t inner = config.get("feed_forward_length", 4 * width);
   if (inner != 4 * width) config["n_inner"] = inner;
 }
+
+void state_gpt2(GgufFields& fields) {
+  fields.set("feed_forward_length", fields.find("n_inner") ? fields.integer("n_inner") : 4 * fields.integer("n_embd"));
+}
+
+constexpr GgufAssumed kGPT2Assumed[] = {{"activation_function", R"("gelu_new"|"gelu_pytorch_tanh")"},
+                                        {"scale_attn_weights", "true"},
+                                        {"scale_attn_by_inverse_layer_idx", "false"},
+                                        {"add_cross_attention", "false"}};
 
 // T5. A feed-forward block with a gate has wi_0 and wi_1, one without has wi: the model knows which of the two it has.
 
@@ -201,13 +223,29 @@ void finish_t5(const GgufKeys& keys, Json& config) {
   config["is_gated_act"] = reader.find("enc.blk.0.ffn_gate.weight") != nullptr;
 }
 
+void state_t5(GgufFields& fields) {
+  if (!fields.has("context_length")) fields.set("context_length", int64_t{512});  // no limit; the reference's default
+  fields.set("attention.value_length", fields.integer("d_kv"));
+  if (!fields.has("attention.head_count_kv")) fields.set("attention.head_count_kv", fields.integer("num_heads"));
+  if (!fields.has("decoder_block_count")) fields.set("decoder_block_count", fields.integer("num_layers"));
+  if (!fields.has("decoder_start_token_id"))
+    fields.set("decoder_start_token_id", fields.config().get("pad_token_id", 0));
+}
+
+// llama.cpp computes a gated block with gelu, one without with relu.
+constexpr GgufAssumed kT5Assumed[] = {{"feed_forward_proj", R"("relu"|"gated-gelu")"},
+                                      {"relative_attention_max_distance", "128"}};
+
 constexpr GgufArchitecture kArchitectures[] = {
     {.name = "gpt2",
      .model_type = "gpt2",
      .model_class = "GPT2LMHeadModel",
      .fields = kGPT2Fields,
      .rules = kGPT2Rules,
-     .finish = finish_gpt2},
+     .finish = finish_gpt2,
+     .base_prefix = "transformer.",
+     .assumed = kGPT2Assumed,
+     .state = state_gpt2},
     // Converters write Mistral as "llama"; the reference tells it by a name of exactly this.
     {.name = "llama",
      .only_named = "mistral",
@@ -215,48 +253,79 @@ constexpr GgufArchitecture kArchitectures[] = {
      .model_class = "MistralForCausalLM",
      .fields = kMistralFields,
      .rules = kLlamaRules,
-     .finish = finish_decoder},
+     .finish = finish_decoder,
+     .base_prefix = "model.",
+     .assumed = kDecoderAssumed,
+     .has_rope_factors = true,
+     .state = state_decoder},
     {.name = "llama",
      .model_type = "llama",
      .model_class = "LlamaForCausalLM",
      .fields = kDecoderFields,
      .flags = kLlamaFlags,
      .rules = kLlamaRules,
-     .finish = finish_decoder},
+     .finish = finish_decoder,
+     .base_prefix = "model.",
+     .assumed = kDecoderAssumed,
+     .has_rope_factors = true,
+     .state = state_decoder},
     {.name = "mistral",
      .model_type = "mistral",
      .model_class = "MistralForCausalLM",
      .fields = kMistralFields,
      .rules = kLlamaRules,
-     .finish = finish_decoder},
+     .finish = finish_decoder,
+     .base_prefix = "model.",
+     .assumed = kDecoderAssumed,
+     .state = state_decoder},
     {.name = "qwen2",
      .model_type = "qwen2",
      .model_class = "Qwen2ForCausalLM",
      .fields = kDecoderFields,
      .rules = kQwenRules,
-     .finish = finish_decoder},
+     .finish = finish_decoder,
+     .base_prefix = "model.",
+     .assumed = kDecoderAssumed,
+     .state = state_decoder},
     {.name = "qwen3",
      .model_type = "qwen3",
      .model_class = "Qwen3ForCausalLM",
      .fields = kDecoderFields,
      .flags = kQwen3Flags,
      .rules = kQwenRules,
-     .finish = finish_decoder},
+     .finish = finish_decoder,
+     .base_prefix = "model.",
+     .assumed = kDecoderAssumed,
+     .state = state_decoder},
     {.name = "t5",
      .model_type = "t5",
      .model_class = "T5ForConditionalGeneration",
      .fields = kT5Fields,
      .rules = kT5Rules,
-     .finish = finish_t5},
+     .finish = finish_t5,
+     .assumed = kT5Assumed,
+     .state = state_t5},
     {.name = "t5encoder",
      .model_type = "t5",
      .model_class = "T5EncoderModel",
      .fields = kT5Fields,
      .rules = kT5Rules,
-     .finish = finish_t5},
+     .finish = finish_t5,
+     .assumed = kT5Assumed,
+     .state = state_t5},
 };
 
 }  // namespace
+
+std::span<const GgufField> gguf_token_fields() {
+  static constexpr GgufField kFields[] = {
+      {"tokenizer.ggml.bos_token_id", "bos_token_id", GgufKind::Token, true},
+      {"tokenizer.ggml.eos_token_id", "eos_token_id", GgufKind::Token, true},
+      {"tokenizer.ggml.unknown_token_id", "unk_token_id", GgufKind::Token, true},
+      {"tokenizer.ggml.padding_token_id", "pad_token_id", GgufKind::Token, true},
+  };
+  return kFields;
+}
 
 std::span<const GgufArchitecture> gguf_architectures() { return kArchitectures; }
 

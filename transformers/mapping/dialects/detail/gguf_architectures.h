@@ -31,6 +31,15 @@ struct GgufFlag {
   std::string_view field = {};
 };
 
+/// A config field that no key expresses: a model whose field is none of these values (as JSON, separated by `|`) cannot
+/// be written. Absent and null count as the first.
+struct GgufAssumed {
+  std::string_view field = {};
+  std::string_view values = {};
+};
+
+class GgufFields;
+
 /// Everything that the dialect knows of one architecture.
 struct GgufArchitecture {
   std::string_view name = {};        // general.architecture
@@ -41,10 +50,18 @@ struct GgufArchitecture {
   std::span<const GgufFlag> flags = {};
   std::span<const KeyRule> rules = {};
   void (*finish)(const GgufKeys& keys, Json& config) = nullptr;  // what no single key says
+  // The way back.
+  std::string_view base_prefix = {};  // of names in a whole model; a base model's lack it
+  std::span<const GgufAssumed> assumed = {};
+  bool has_rope_factors = false;                // llama.cpp looks for rope_freqs.weight
+  void (*state)(GgufFields& fields) = nullptr;  // the inverse of `finish`
 };
 
 /// The first row that fits a file is the one.
 [[nodiscard]] std::span<const GgufArchitecture> gguf_architectures();
+
+/// Fields of every architecture: the special tokens.
+[[nodiscard]] std::span<const GgufField> gguf_token_fields();
 
 /// `rope_parameters` from the metadata and from `rope_freqs.weight`; `head_size` is the width of a head.
 [[nodiscard]] Json gguf_rope_parameters(const GgufKeys& keys, int64_t head_size);
