@@ -22,6 +22,11 @@ static at::Tensor additive(const at::Tensor& visible, at::ScalarType dtype) {
   return at::zeros(visible.sizes(), visible.options().dtype(dtype)).masked_fill_(visible.logical_not(), lowest(dtype));
 }
 
+// A mask of 4 dimensions: true where a key is seen, or what is added to the scores.
+static at::Tensor ready_mask(const at::Tensor& mask, at::ScalarType dtype) {
+  return mask.scalar_type() == at::kBool ? additive(mask, dtype) : mask.to(dtype);
+}
+
 bool all_ones(const at::Tensor& mask) {
   if (mask.is_meta()) return false;
   return mask.to(at::kBool).all().item<bool>();
@@ -29,7 +34,7 @@ bool all_ones(const at::Tensor& mask) {
 
 at::Tensor expand_mask(const at::Tensor& mask, at::ScalarType dtype) {
   if (!mask.defined()) return {};
-  if (mask.dim() == 4) return mask.to(dtype);
+  if (mask.dim() == 4) return ready_mask(mask, dtype);
   if (mask.dim() != 2 && mask.dim() != 3)
     throw ValueError(transformers::str("the attention mask has shape ", mask.sizes(),
                                        ", expected (batch, keys), (batch, queries, keys) "
@@ -43,7 +48,7 @@ at::Tensor bidirectional_mask(const at::Tensor& mask, at::ScalarType dtype) {
 }
 
 CausalMask causal_mask(const at::Tensor& attention_mask, const CausalMaskOptions& o) {
-  if (attention_mask.defined() && attention_mask.dim() == 4) return {.additive = attention_mask.to(o.dtype)};
+  if (attention_mask.defined() && attention_mask.dim() == 4) return {.additive = ready_mask(attention_mask, o.dtype)};
   const bool padded = attention_mask.defined() && !all_ones(attention_mask);
   const bool window_matters = o.window && o.past + o.queries - o.keys.first > *o.window;
   // A static cache shows positions that are not filled yet: they must be masked too.

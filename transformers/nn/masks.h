@@ -24,11 +24,11 @@ struct CausalMask {
 };
 
 /// The mask of a decoder layer. `attention_mask`: (batch, keys) of ones and zeros over all tokens so far, or undefined,
-/// or 4-D and additive already.
+/// or of 4 dimensions: bool, or additive already.
 [[nodiscard]] CausalMask causal_mask(const at::Tensor& attention_mask, const CausalMaskOptions& options);
 
 /// (batch, keys) or (batch, queries, keys) of ones and zeros → additive (batch, 1, 1 or queries, keys). Undefined stays
-/// so. Other ranks: ValueError with the shape.
+/// so. 4 dimensions: bool, or additive already. Other ranks: ValueError with the shape.
 [[nodiscard]] at::Tensor expand_mask(const at::Tensor& mask, at::ScalarType dtype);
 
 /// True when every element is one, so that the mask can be left out.
