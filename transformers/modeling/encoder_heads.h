@@ -39,6 +39,7 @@ class EncoderForMultipleChoice : public EncoderWithHead {
  public:
   EncoderForMultipleChoice(std::shared_ptr<PretrainedConfig> config, const Options& options,
                            std::shared_ptr<PreTrainedModel> encoder);
+  [[nodiscard]] bool takes_choices() const override { return true; }
 
  protected:
   ModelOutput run(const ModelInputs& inputs) override;

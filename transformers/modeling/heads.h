@@ -19,6 +19,7 @@ struct HeadOptions {
 class ModelWithHead : public PreTrainedModel {
  public:
   [[nodiscard]] std::shared_ptr<nn::Cache> make_cache() const override { return body->make_cache(); }
+  [[nodiscard]] bool takes_choices() const override { return body->takes_choices(); }
 
  protected:
   ModelWithHead(std::shared_ptr<PretrainedConfig> c, const HeadOptions& options, std::shared_ptr<PreTrainedModel> model)

@@ -13,8 +13,8 @@ namespace transformers {
 constexpr int64_t kIgnored = -100;
 
 static at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, int64_t ignored) {
-  return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}), labels.reshape({-1}), {}, at::Reduction::Mean,
-                                ignored);
+  return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}), labels.reshape({-1}).to(at::kLong), {},
+                                at::Reduction::Mean, ignored);
 }
 
 at::Tensor token_loss(const at::Tensor& logits, const at::Tensor& labels) {
@@ -26,6 +26,14 @@ at::Tensor causal_lm_loss(const at::Tensor& logits, const at::Tensor& labels) {
   return cross_entropy(logits.to(at::kFloat), next, kIgnored);
 }
 
+static void check_labels(const at::Tensor& labels, at::IntArrayRef expected, std::string_view problem_type) {
+  int64_t count = 1;
+  for (const auto size : expected) count *= size;
+  if (labels.numel() != count || labels.size(0) != expected[0])
+    throw ValueError(transformers::str("labels has the shape ", labels.sizes(), ", expected ", expected,
+                                       " for the problem_type ", problem_type));
+}
+
 at::Tensor sequence_loss(const PretrainedConfig& config, const at::Tensor& logits, const at::Tensor& labels) {
   const int64_t count = config.num_labels();
   const bool are_classes = labels.scalar_type() == at::kLong || labels.scalar_type() == at::kInt;
@@ -33,10 +41,15 @@ at::Tensor sequence_loss(const PretrainedConfig& config, const at::Tensor& logit
                             : are_classes ? "single_label_classification"
                                           : "multi_label_classification";
   const auto type = config.problem_type.value_or(guess);
+  const bool is_single = type == "single_label_classification" || (type == "regression" && count == 1);
+  if (is_single)
+    check_labels(labels, {logits.size(0)}, type);
+  else
+    check_labels(labels, logits.sizes(), type);
   if (type == "regression")
     return count == 1 ? at::mse_loss(logits.squeeze(), labels.squeeze().to(logits.scalar_type()))
                       : at::mse_loss(logits, labels.to(logits.scalar_type()));
-  if (type == "single_label_classification") return cross_entropy(logits, labels.to(at::kLong), kIgnored);
+  if (type == "single_label_classification") return cross_entropy(logits, labels, kIgnored);
   if (type == "multi_label_classification")
     return at::binary_cross_entropy_with_logits(logits, labels.to(logits.scalar_type()));
   throw ValueError(str("unknown problem_type ", quote(type),

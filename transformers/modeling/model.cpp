@@ -8,6 +8,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/modeling/check_inputs.h"
 #include "transformers/nn/activations.h"
 #include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
@@ -93,18 +94,32 @@ ModelInputs PreTrainedModel::completed(const ModelInputs& inputs) const {
   return out;
 }
 
+ModelOutput PreTrainedModel::run_with_hooks(ModelInputs& inputs) {
+  if (hooks().empty()) return run(inputs);
+  nn::Tensors tensors;
+  collect_tensors(inputs, tensors);
+  nn::HookScope scope(*this, *this, tensors);
+  auto output = run(inputs);
+  tensors.clear();
+  collect_tensors(output, tensors);
+  scope.finish(tensors);
+  return output;
+}
+
 ModelOutput PreTrainedModel::forward(const ModelInputs& inputs) {
   return without_torch_errors(config->model_type(), [&] {
+    if (!inputs.are_checked) check_inputs(*this, inputs);
     auto complete = completed(inputs);
-    if (hooks().empty()) return run(complete);
-    nn::Tensors tensors;
-    collect_tensors(complete, tensors);
-    nn::HookScope scope(*this, *this, tensors);
-    auto output = run(complete);
-    tensors.clear();
-    collect_tensors(output, tensors);
-    scope.finish(tensors);
-    return output;
+    complete.are_checked = true;
+    try {
+      return run_with_hooks(complete);
+    } catch (const ValueError&) {  // of an id that no embedding has, say
+      explain_failure(*this, inputs);
+      throw;
+    } catch (const c10::Error&) {
+      explain_failure(*this, inputs);
+      throw;
+    }
   });
 }
 

@@ -45,7 +45,8 @@ class PreTrainedModel : public nn::Module {
   static constexpr bool kRunsOwnHooks = true;  // a root model has no handle
 
   /// One call of the model: fills in what the config decides, runs hooks, then `run`. No exception of libtorch leaves
-  /// it: errors are those of base/error.h. Thread-safe as long as no cache is shared.
+  /// it: errors are those of base/error.h, and inputs that the model cannot take are a ValueError that names the field,
+  /// what it is and what it should be (modeling/check_inputs.h). Thread-safe as long as no cache is shared.
   ModelOutput forward(const ModelInputs& inputs);
   ModelOutput operator()(const ModelInputs& inputs) { return forward(inputs); }
 
@@ -87,6 +88,9 @@ class PreTrainedModel : public nn::Module {
   /// Switches attention for the whole model; an unknown name: ValueError, nothing changed.
   void set_attn_implementation(const std::string& attn_implementation);
 
+  /// True where the inputs may be (batch, choices, tokens).
+  [[nodiscard]] virtual bool takes_choices() const { return false; }
+
   /// An empty cache that fits this model's layers.
   [[nodiscard]] virtual std::shared_ptr<nn::Cache> make_cache() const { return nn::dynamic_cache(); }
 
@@ -111,6 +115,7 @@ class PreTrainedModel : public nn::Module {
 
  private:
   [[nodiscard]] ModelInputs completed(const ModelInputs& inputs) const;
+  ModelOutput run_with_hooks(ModelInputs& inputs);
 };
 
 /// Walks a module tree: calls `visit(name of the module, module)` in registration order, parents first.

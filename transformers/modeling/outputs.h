@@ -45,6 +45,7 @@ struct ModelInputs {
   std::optional<bool> output_attentions = {};     // absent: config
   bool interpolate_pos_encoding = false;
   int64_t logits_to_keep = 0;  // logits of the last so many tokens; 0: of all
+  bool are_checked = false;    // set by a model for those inside it, which get what it has checked
 
   using Field = std::pair<std::string_view, at::Tensor ModelInputs::*>;
   [[nodiscard]] static std::span<const Field> fields();

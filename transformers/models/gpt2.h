@@ -52,6 +52,7 @@ class GPT2Model final : public PreTrainedModel {
   static constexpr PretrainedLoader<GPT2Model> from_pretrained = {};
   explicit GPT2Model(const std::shared_ptr<GPT2Config>& config);
   void _init_weights(torch::nn::Module& module) override;
+  [[nodiscard]] bool takes_choices() const override { return true; }
   [[nodiscard]] static HeadOptions head_options(const GPT2Config& config);
 
  protected:
