@@ -6,13 +6,16 @@
 #include <ATen/ops/softmax.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <variant>
 
 #include "support.h"
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/generation/logits_processors.h"
+#include "transformers/generation/unsupported.h"
 
 namespace transformers {
 namespace {
@@ -79,6 +82,54 @@ TEST_F(GPT2Generate, RefusesWhatItDoesNotDo) {
     EXPECT_THROW((void)model->generate(prompt, with(unsupported)), NotImplementedError) << unsupported;
   EXPECT_NO_THROW(
       (void)run(prompt, R"({"max_new_tokens": 1, "num_beams": 1, "guidance_scale": 1.0, "num_beam_groups": 1})"));
+}
+
+// X01: the table of what is missing, each field at a value that asks for something
+TEST_F(GPT2Generate, RefusesEveryFieldOfTheTable) {
+  GenerationConfig all;
+  for (const auto& row : kUnsupportedFields) {
+    const auto fields = all.fields();
+    const auto field = std::ranges::find(fields, row.name, &ConfigField::name);
+    ASSERT_NE(field, fields.end()) << row.name;
+    struct Visitor {
+      Json operator()(std::optional<bool>*) const { return true; }
+      Json operator()(std::optional<int64_t>*) const { return 7; }
+      Json operator()(std::optional<double>*) const { return 0.4; }
+      Json operator()(std::optional<std::string>*) const { return "something"; }
+      Json operator()(void*) const { return Json::parse(R"({"a": 1})"); }
+    };
+    const Json::Object kwargs{{"max_new_tokens", 2}, {std::string(row.name), std::visit(Visitor(), field->target)}};
+    EXPECT_THROW((void)model->generate(prompt, {.kwargs = kwargs}), NotImplementedError) << row.name;
+  }
+}
+
+// X01
+TEST_F(GPT2Generate, RefusesNumbersThatMakeNoSense) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInf = std::numeric_limits<double>::infinity();
+  const std::pair<const char*, std::vector<double>> cases[] = {{"temperature", {0, -1, kNan, kInf}},
+                                                               {"top_p", {-0.1, 1.1, kNan}},
+                                                               {"min_p", {-1, 2, kNan}},
+                                                               {"top_h", {0, 2, kNan}},
+                                                               {"typical_p", {0, 1.5, kNan}},
+                                                               {"epsilon_cutoff", {-1, 1, kNan}},
+                                                               {"eta_cutoff", {-1, 1, kNan}},
+                                                               {"repetition_penalty", {0, kNan}},
+                                                               {"max_time", {-1, kNan, kInf}}};
+  for (const auto& [field, values] : cases)
+    for (const double value : values) {
+      const Json::Object kwargs{{"max_new_tokens", 2}, {"do_sample", true}, {field, value}};
+      EXPECT_THAT(error_of(*model, prompt, {.kwargs = kwargs}), HasSubstr(std::string(field) + " is ")) << value;
+    }
+  // As in the reference, what only sampling reads is not looked at without it.
+  EXPECT_NO_THROW((void)run(prompt, R"({"max_new_tokens": 1, "temperature": 0.0})"));
+}
+
+// X01
+TEST_F(GPT2Generate, RefusesWhatNoMemoryHolds) {
+  for (const auto* huge : {R"({"max_new_tokens": 1, "cache_implementation": "static", "max_cache_len": 2000000000,
+                               "do_sample": true, "num_return_sequences": 1000})",
+                           R"({"max_new_tokens": 1, "do_sample": true, "num_return_sequences": 2000000000})"})
+    EXPECT_THAT(error_of(*model, prompt, with(huge)), HasSubstr("this machine has")) << huge;
 }
 
 // X01

@@ -12,9 +12,10 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
+#include "transformers/generation/detail/checks.h"
+#include "transformers/generation/detail/plan.h"
+#include "transformers/generation/detail/stopping.h"
 #include "transformers/generation/logits_processors.h"
-#include "transformers/generation/plan.h"
-#include "transformers/generation/stopping.h"
 
 namespace transformers {
 
@@ -104,7 +105,9 @@ class Generation {
     if (plan_.use_cache && c.cache_implementation == "static") {
       const int64_t embeds =
           plan_.inputs.inputs_embeds.defined() && !plan_.is_encoder_decoder ? plan_.inputs.inputs_embeds.size(1) : 0;
-      step_.past_key_values = nn::static_cache(std::max(plan_.max_length - 1 + embeds, c.max_cache_len.value_or(0)));
+      const int64_t length = std::max(plan_.max_length - 1 + embeds, c.max_cache_len.value_or(0));
+      check_static_cache(length);
+      step_.past_key_values = nn::static_cache(length);
     }
     if (plan_.prompt_mask.defined())
       mask_ = GrowingRows(plan_.prompt_mask, plan_.max_length + plan_.prompt_mask.size(1), 1);
@@ -125,6 +128,12 @@ class Generation {
       step_.position_ids = (mask_.view().cumsum(1) - 1).masked_fill_(mask_.view().eq(0), 0);
     for (auto* tensor : {&step_.position_ids, &step_.token_type_ids})
       if (tensor->defined() && tensor->size(-1) > queries) *tensor = tensor->slice(-1, tensor->size(-1) - queries);
+  }
+
+  void check_static_cache(int64_t length) const {
+    const auto rows = static_cast<double>(plan_.prompt.size(0));
+    detail::check_memory("the length of a static cache", length,
+                         static_cast<double>(length) * rows * detail::cache_bytes_per_token(model_));
   }
 
   void prepare_next_step(const ModelOutput& output) {

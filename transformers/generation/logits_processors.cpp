@@ -14,14 +14,15 @@
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/generation/detail/checks.h"
+#include "transformers/generation/detail/scores.h"
 
 namespace transformers {
 
 namespace {
 
+using detail::kNever;
 using detail::MadeProcessor;
-
-constexpr double kNever = -std::numeric_limits<double>::infinity();
 
 // The ids that a score exists for: a model may have more embeddings than outputs.
 at::Tensor ids_below(const std::vector<int64_t>& ids, const at::Tensor& scores, std::string_view field) {
@@ -139,16 +140,11 @@ class Normalize final : public LogitsProcessor {
   at::Tensor operator()(const at::Tensor&, const at::Tensor& scores) override { return at::log_softmax(scores, -1); }
 };
 
-double positive(double value, std::string_view field) {
-  if (!(value > 0) || !std::isfinite(value)) throw ValueError(str(field, " is ", value, ", expected more than 0"));
-  return value;
-}
-
 MadeProcessor make_encoder_repetition(const ProcessorContext& c) {
   const double penalty = c.config.encoder_repetition_penalty.value_or(1.0);
   if (penalty == 1.0) return nullptr;
   if (c.encoder_input_ids.defined())
-    return std::make_shared<EncoderRepetitionPenalty>(positive(penalty, "encoder_repetition_penalty"),
+    return std::make_shared<EncoderRepetitionPenalty>(detail::checked_number("encoder_repetition_penalty", penalty),
                                                       c.encoder_input_ids);
   logging::warning("encoder_repetition_penalty has no effect without input_ids");
   return nullptr;
@@ -157,7 +153,7 @@ MadeProcessor make_encoder_repetition(const ProcessorContext& c) {
 MadeProcessor make_repetition(const ProcessorContext& c) {
   const double penalty = c.config.repetition_penalty.value_or(1.0);
   if (penalty == 1.0) return nullptr;
-  return std::make_shared<RepetitionPenalty>(positive(penalty, "repetition_penalty"), c.prompt_mask);
+  return std::make_shared<RepetitionPenalty>(detail::checked_number("repetition_penalty", penalty), c.prompt_mask);
 }
 
 MadeProcessor make_min_length(const ProcessorContext& c) {

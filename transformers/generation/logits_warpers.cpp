@@ -10,15 +10,13 @@
 #include <limits>
 #include <tuple>
 
-#include "transformers/base/error.h"
-#include "transformers/base/strings.h"
+#include "transformers/generation/detail/checks.h"
+#include "transformers/generation/detail/scores.h"
 #include "transformers/generation/logits_processors.h"
 
 namespace transformers::detail {
 
 namespace {
-
-constexpr double kNever = -std::numeric_limits<double>::infinity();
 
 at::Tensor forbid(const at::Tensor& scores, const at::Tensor& where) {
   return at::Tensor(scores).masked_fill_(where, kNever);
@@ -159,59 +157,45 @@ class Eta final : public LogitsProcessor {
   int64_t keep_;
 };
 
-void require(bool holds, std::string_view field, double value, std::string_view expected) {
-  if (!holds) throw ValueError(str(field, " is ", value, ", expected ", expected));
-}
-
 }  // namespace
 
 MadeProcessor make_temperature(const ProcessorContext& c) {
-  const double value = c.config.temperature.value_or(1.0);
-  if (value == 1.0) return nullptr;
-  require(value > 0, "temperature", value, "more than 0; for the likeliest token at each step set do_sample to false");
-  return std::make_shared<Temperature>(value);
+  const double value = checked_number("temperature", c.config.temperature.value_or(1.0));
+  return value == 1.0 ? nullptr : std::make_shared<Temperature>(value);
 }
 
 MadeProcessor make_top_h(const ProcessorContext& c) {
-  if (!c.config.top_h) return nullptr;
-  require(*c.config.top_h > 0 && *c.config.top_h <= 1, "top_h", *c.config.top_h, "a share above 0, at most 1");
-  return std::make_shared<TopH>(*c.config.top_h);
+  return c.config.top_h ? std::make_shared<TopH>(checked_number("top_h", *c.config.top_h)) : nullptr;
 }
 
 MadeProcessor make_top_k(const ProcessorContext& c) {
   const int64_t count = c.config.top_k.value_or(0);
-  if (count == 0) return nullptr;
-  require(count > 0, "top_k", static_cast<double>(count), "a number of tokens, or 0 for all");
-  return std::make_shared<TopK>(std::max(count, c.min_tokens_to_keep));
+  checked_number("top_k", static_cast<double>(count));
+  return count == 0 ? nullptr : std::make_shared<TopK>(std::max(count, c.min_tokens_to_keep));
 }
 
 MadeProcessor make_top_p(const ProcessorContext& c) {
-  const double mass = c.config.top_p.value_or(1.0);
-  require(mass >= 0 && mass <= 1, "top_p", mass, "a share from 0 to 1");
+  const double mass = checked_number("top_p", c.config.top_p.value_or(1.0));
   return mass < 1 ? std::make_shared<TopP>(mass, c.min_tokens_to_keep) : nullptr;
 }
 
 MadeProcessor make_min_p(const ProcessorContext& c) {
   if (!c.config.min_p) return nullptr;
-  require(*c.config.min_p >= 0 && *c.config.min_p <= 1, "min_p", *c.config.min_p, "a share from 0 to 1");
-  return std::make_shared<MinP>(*c.config.min_p, c.min_tokens_to_keep);
+  return std::make_shared<MinP>(checked_number("min_p", *c.config.min_p), c.min_tokens_to_keep);
 }
 
 MadeProcessor make_typical_p(const ProcessorContext& c) {
-  const double mass = c.config.typical_p.value_or(1.0);
-  require(mass > 0, "typical_p", mass, "a share above 0, at most 1");
+  const double mass = checked_number("typical_p", c.config.typical_p.value_or(1.0));
   return mass < 1 ? std::make_shared<Typical>(mass, c.min_tokens_to_keep) : nullptr;
 }
 
 MadeProcessor make_epsilon(const ProcessorContext& c) {
-  const double least = c.config.epsilon_cutoff.value_or(0.0);
-  require(least >= 0 && least < 1, "epsilon_cutoff", least, "a probability from 0 to below 1");
+  const double least = checked_number("epsilon_cutoff", c.config.epsilon_cutoff.value_or(0.0));
   return least > 0 ? std::make_shared<Epsilon>(least, c.min_tokens_to_keep) : nullptr;
 }
 
 MadeProcessor make_eta(const ProcessorContext& c) {
-  const double epsilon = c.config.eta_cutoff.value_or(0.0);
-  require(epsilon >= 0 && epsilon < 1, "eta_cutoff", epsilon, "a probability from 0 to below 1");
+  const double epsilon = checked_number("eta_cutoff", c.config.eta_cutoff.value_or(0.0));
   return epsilon > 0 ? std::make_shared<Eta>(epsilon, c.min_tokens_to_keep) : nullptr;
 }
 

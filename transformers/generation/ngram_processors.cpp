@@ -9,13 +9,12 @@
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/generation/detail/scores.h"
 #include "transformers/generation/logits_processors.h"
 
 namespace transformers::detail {
 
 namespace {
-
-constexpr double kNever = -std::numeric_limits<double>::infinity();
 
 using Ids = std::span<const int64_t>;
 

@@ -1,4 +1,4 @@
-#include "transformers/generation/plan.h"
+#include "transformers/generation/detail/plan.h"
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
@@ -11,6 +11,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/generation/detail/checks.h"
 
 namespace transformers::detail {
 
@@ -235,6 +236,9 @@ class Planner {
   void repeat_rows() {
     const int64_t count = plan_.config.num_return_sequences.value_or(1);
     if (count == 1) return;
+    const auto vocab = static_cast<double>(vocab_size(model_).value_or(1));
+    const double row_bytes = vocab * 4 + static_cast<double>(plan_.prompt.size(1)) * cache_bytes_per_token(model_);
+    check_memory("num_return_sequences", count, static_cast<double>(count) * static_cast<double>(batch_) * row_bytes);
     const auto repeat = [&](at::Tensor& tensor) {
       if (tensor.defined() && tensor.dim() > 0) tensor = tensor.repeat_interleave(count, 0);
     };

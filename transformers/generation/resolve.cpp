@@ -2,7 +2,8 @@
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
-#include "transformers/generation/plan.h"
+#include "transformers/generation/detail/checks.h"
+#include "transformers/generation/detail/plan.h"
 #include "transformers/generation/unsupported.h"
 
 namespace transformers::detail {
@@ -61,6 +62,7 @@ ResolvedConfig resolve_config(const PreTrainedModel& model, const GenerateOption
     config.cache_implementation.reset();  // old files; the model knows its windows
   if (options.generation_config && options.kwargs.size() > 0)
     logging::warning_once("generate: give either a generation_config or its fields as arguments; the arguments win");
+  check_numbers(config);
   refuse_unsupported(config);
   return resolved;
 }

@@ -1,10 +1,10 @@
-#include "transformers/generation/stopping.h"
+#include "transformers/generation/detail/stopping.h"
 
 #include <algorithm>
 
 #include "transformers/base/error.h"
-#include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/modeling/check_inputs.h"
 
 namespace transformers::detail {
 
@@ -42,9 +42,7 @@ Stopping::Stopping(const GenerationPlan& plan, const GenerateOptions& options, i
 }
 
 bool Stopping::update(const at::Tensor& sequences, const int64_t* next, const at::Tensor& scores) {
-  if (sequences.size(1) > max_positions_ && sequences.size(1) < max_length_)
-    logging::warning_once(str("generate: the sequence is longer than max_position_embeddings, ", max_positions_,
-                              "; what the model says from here may be poor"));
+  if (sequences.size(1) > max_positions_ && sequences.size(1) < max_length_) warn_of_long_sequence(max_positions_);
   if (!eos_.empty())
     for (size_t row = 0; row < done_.size(); ++row)
       if (!done_[row] && std::find(eos_.begin(), eos_.end(), next[row]) != eos_.end()) finish(row);

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "transformers/generation/plan.h"
+#include "transformers/generation/detail/plan.h"
 
 namespace transformers::detail {
 

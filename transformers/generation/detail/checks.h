@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "transformers/modeling/model.h"
+
+namespace transformers::detail {
+
+/// Throws ValueError unless generation/limits.h takes `value` for the field; gives it back.
+double checked_number(std::string_view field, double value);
+
+/// Every number of the config that has an effect: those of sampling only count with do_sample.
+void check_numbers(const GenerationConfig& config);
+
+/// Throws ValueError saying that `field`, which is `value`, needs more than the memory of this machine.
+void check_memory(std::string_view field, int64_t value, double size_bytes);
+
+/// Bytes that a cache takes for one token of one row; 0 when the config does not tell.
+[[nodiscard]] double cache_bytes_per_token(const PreTrainedModel& model);
+
+}  // namespace transformers::detail
