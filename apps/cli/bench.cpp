@@ -5,15 +5,24 @@ namespace transformers::cli {
 
 namespace {
 
+constexpr int64_t kMostWork = 1 << 24;  // keeps their sums and products inside int64_t's range
+
 std::vector<OptionGroup> options() {
   return {
       {.title = "Work",
-       .options = {{"prompt-tokens", ValueKind::Integer, "N", "of the prefill (default 512)", {}, 1},
-                   {"decode-tokens", ValueKind::Integer, "N", "made one by one (default 64)", {}, 1},
-                   {"context", ValueKind::Integer, "N", "tokens in the cache before the prompt (default 0)", {}, 0},
-                   {"batch", ValueKind::Integer, "N", "sequences at a time (default 1)", {}, 1},
-                   {"length", ValueKind::Integer, "N", "tokens of a sequence of an encoder (default 128)", {}, 1},
-                   {"repeat", ValueKind::Integer, "N", "every figure is the median of so many (default 5)", {}, 1}}},
+       .options =
+           {{"prompt-tokens", ValueKind::Integer, "N", "of the prefill (default 512)", {}, 1, kMostWork},
+            {"decode-tokens", ValueKind::Integer, "N", "made one by one (default 64)", {}, 1, kMostWork},
+            {"context", ValueKind::Integer, "N", "tokens in the cache before the prompt (default 0)", {}, 0, kMostWork},
+            {"batch", ValueKind::Integer, "N", "sequences at a time (default 1)", {}, 1, kMostWork},
+            {"length", ValueKind::Integer, "N", "tokens of a sequence of an encoder (default 128)", {}, 1, kMostWork},
+            {"repeat",
+             ValueKind::Integer,
+             "N",
+             "every figure is the median of so many (default 5)",
+             {},
+             1,
+             kMostWork}}},
       loading_options(),
       hub_options(),
       general_options(true)};

@@ -6,7 +6,7 @@ namespace transformers::cli {
 namespace {
 
 std::vector<OptionGroup> options() {
-  return {{.title = "Conversation", .options = {{"system", ValueKind::Text, "TEXT", "the system message"}}},
+  return {{.title = "Conversation", .options = {{"system", ValueKind::FreeText, "TEXT", "the system message"}}},
           generation_options(),
           loading_options(),
           hub_options(),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "transformers/base/error.h"
+#include "transformers/generation/limits.h"
 
 namespace transformers::cli {
 
@@ -19,8 +20,9 @@ struct UsageError : Error {
   std::string hint;
 };
 
-/// What an option's value must look like.
-enum class ValueKind { None, Text, Integer, Number, Boolean, Choice, Json };
+/// What an option's value must look like. Text is not empty, FreeText may be; a Name is a part of a file's or a
+/// revision's name.
+enum class ValueKind { None, Text, FreeText, Name, Integer, Number, Boolean, Choice, Json };
 
 /// One option of a command; every one is long: `--name value` or `--name=value`.
 struct Option {
@@ -30,6 +32,8 @@ struct Option {
   std::string help = {};
   std::vector<std::string> choices = {};
   int64_t least = std::numeric_limits<int64_t>::min();  // of an integer
+  int64_t most = std::numeric_limits<int64_t>::max();
+  const NumberLimit* limit = nullptr;  // of an integer or a number
 };
 
 struct OptionGroup {

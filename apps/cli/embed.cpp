@@ -10,7 +10,7 @@ std::vector<OptionGroup> options() {
            .options =
                {{"format", ValueKind::Choice, "", "default json, or npy when --output ends in .npy", {"json", "npy"}},
                 {"output", ValueKind::Text, "FILE", "instead of stdout"},
-                {"batch-size", ValueKind::Integer, "N", "sentences at a time (default 32)", {}, 1}}},
+                {"batch-size", ValueKind::Integer, "N", "sentences at a time (default 32)", {}, 1, 65536}}},
           loading_options(),
           hub_options(),
           general_options(true)};

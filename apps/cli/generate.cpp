@@ -7,7 +7,7 @@ namespace {
 
 std::vector<OptionGroup> options() {
   return {{.title = "Prompt (one of them)",
-           .options = {{"prompt", ValueKind::Text, "TEXT", "a text"},
+           .options = {{"prompt", ValueKind::FreeText, "TEXT", "a text"},
                        {"input-ids", ValueKind::Text, "1,2,3", "token ids"},
                        {"inputs", ValueKind::Text, "FILE", "safetensors: input_ids, attention_mask … of a batch"},
                        {"assistant-model", ValueKind::Text, "DIR", "not part of this version"}}},

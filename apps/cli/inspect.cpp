@@ -109,7 +109,7 @@ void print_tensors(const Contents& contents, Totals& totals) {
   for (const auto& reader : contents.checkpoints)
     for (const auto& entry : reader->entries()) {
       totals.add(entry);
-      write_out(str(padded(entry.name, width), padded(std::string(info(entry.dtype).name), 8),
+      write_out(str(padded(printable_line(entry.name), width), padded(std::string(info(entry.dtype).name), 8),
                     padded(str(entry.shape), shape_width), reader->files()[entry.file].filename(), "\n"));
     }
 }

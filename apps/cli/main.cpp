@@ -33,7 +33,7 @@ int run(std::span<const std::string> words) {
     return 0;
   }
   set_up_log(arguments);
-  warn_of_idle_options(arguments);
+  check_options(arguments);
   return command.run(arguments);
 }
 
@@ -42,8 +42,8 @@ int fail(int code, std::string_view text, std::string_view hint = {}) {
     flush_out();  // what was done so far comes first
   } catch (...) {
   }
-  write_error(str("error: ", replace_all(trim(text), "\n", " "), "\n"));
-  if (!hint.empty()) write_error(str("hint: ", hint, "\n"));
+  write_error(str("error: ", printable_line(trim(text)), "\n"));
+  if (!hint.empty()) write_error(str("hint: ", printable_line(hint), "\n"));
   return code;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <thread>
 
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
@@ -55,6 +56,9 @@ std::string help_of(std::string_view name) {
   return {};
 }
 
+// More threads than this only wait for each other, and each takes memory for its stack.
+int64_t most_threads() { return std::max<int64_t>(64, 4 * int64_t{std::thread::hardware_concurrency()}); }
+
 Json list_of(const std::vector<int64_t>& ids) {
   Json list = Json::list();
   for (const auto id : ids) list.push_back(id);
@@ -107,12 +111,12 @@ OptionGroup general_options(bool with_json) {
 OptionGroup hub_options() {
   return {
       .title = "Where the model is looked up",
-      .options = {{"revision", ValueKind::Text, "NAME", "branch, tag or commit (default main)"},
+      .options = {{"revision", ValueKind::Name, "NAME", "branch, tag or commit (default main)"},
                   {"token", ValueKind::Text, "TOKEN", "nothing is downloaded in this version: it has no effect"},
                   {"cache-dir", ValueKind::Text, "DIR", "the Hub's cache, instead of the usual folder"},
                   {"local-files-only", ValueKind::None, "", "always true in this version: the network is never asked"},
-                  {"subfolder", ValueKind::Text, "DIR", "folder inside the model's folder"},
-                  {"variant", ValueKind::Text, "NAME", "weights called model.NAME.safetensors"}}};
+                  {"subfolder", ValueKind::Name, "DIR", "folder inside the model's folder"},
+                  {"variant", ValueKind::Name, "NAME", "weights called model.NAME.safetensors"}}};
 }
 
 OptionGroup loading_options() {
@@ -124,7 +128,7 @@ OptionGroup loading_options() {
                        "default auto: as the files say; GGUF's quantised weights are expanded to float32",
                        {"auto", "float32", "bfloat16", "float16"}},
                       {"attn-implementation", ValueKind::Choice, "", "default: the model's", {"eager", "sdpa"}},
-                      {"threads", ValueKind::Integer, "N", "default: the processor's cores", {}, 1},
+                      {"threads", ValueKind::Integer, "N", "default: the processor's cores", {}, 1, most_threads()},
                       {"device-map", ValueKind::Text, "MAP", "cpu"},
                       {"max-memory", ValueKind::Text, "SIZES", "not part of this version"},
                       {"offload-folder", ValueKind::Text, "DIR", "not part of this version"},
@@ -141,14 +145,19 @@ OptionGroup generation_options() {
     group.options.push_back({.name = replace_all(field.name, "_", "-"),
                              .kind = kind,
                              .placeholder = std::string(placeholder),
-                             .help = help_of(field.name)});
+                             .help = help_of(field.name),
+                             .limit = find_number_limit(field.name)});
   }
   group.options.push_back(
       {"seed", ValueKind::Integer, "N", "of the sampling: the same seed draws the same tokens", {}, 0});
   return group;
 }
 
-void warn_of_idle_options(const Arguments& arguments) {
+void check_options(const Arguments& arguments) {
+  std::error_code ignored;
+  if (const auto folder = arguments.find("cache-dir"); folder && !std::filesystem::is_directory(*folder, ignored))
+    throw FileNotFoundError(str("--cache-dir is ", quote(*folder),
+                                ", which is no folder; nothing is downloaded into it ", "in this version"));
   if (arguments.has("token")) logging::warning("--token has no effect: nothing is downloaded in this version");
 }
 

@@ -16,8 +16,8 @@ namespace transformers::cli {
 /// Every field of GenerationConfig, and --seed.
 [[nodiscard]] OptionGroup generation_options();
 
-/// Warns of options that are taken but have no effect in this version.
-void warn_of_idle_options(const Arguments& arguments);
+/// Checks what no option shows by itself, and warns of those that are taken but have no effect in this version.
+void check_options(const Arguments& arguments);
 
 /// The files of the command's MODEL.
 [[nodiscard]] Snapshot snapshot_of(const Arguments& arguments);

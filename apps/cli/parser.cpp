@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "transformers/base/strings.h"
 
@@ -43,20 +44,44 @@ bool is_whole_integer(const std::string& text, int64_t& value) {
   return result.ec == std::errc() && result.ptr == text.data() + text.size() && !text.empty();
 }
 
-bool is_number(const std::string& text) {
-  double value = 0;
+bool is_number(const std::string& text, double& value) {
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   return result.ec == std::errc() && result.ptr == text.data() + text.size() && !text.empty();
 }
 
+std::string problem_with_integer(const Option& option, const std::string& value) {
+  int64_t integer = 0;
+  if (!is_whole_integer(value, integer)) return "expected an integer";
+  const auto number = static_cast<double>(integer);
+  if (option.limit && number > option.limit->most)
+    return str("expected at most ", static_cast<int64_t>(option.limit->most));
+  if (option.limit && !option.limit->takes(number)) return str("expected ", option.limit->expected);
+  if (integer >= option.least && integer <= option.most) return {};
+  const bool has_most = option.most < std::numeric_limits<int64_t>::max();
+  return has_most ? str("expected ", option.least, " to ", option.most) : str("expected at least ", option.least);
+}
+
+std::string problem_with_number(const Option& option, const std::string& value) {
+  double number = 0;
+  if (!is_number(value, number) || !std::isfinite(number)) return "expected a number";
+  return option.limit && !option.limit->takes(number) ? str("expected ", option.limit->expected) : std::string();
+}
+
+// A name that could lead out of the folder that it is looked up in.
+bool leads_away(const std::string& name) {
+  return name.starts_with('/') || name.find("..") != std::string::npos || name.find('\\') != std::string::npos;
+}
+
 // What is wrong with a value, or nothing.
 std::string problem_with(const Option& option, const std::string& value) {
-  int64_t integer = 0;
   switch (option.kind) {
-    case ValueKind::Integer:
-      if (!is_whole_integer(value, integer)) return "expected an integer";
-      return integer < option.least ? str("expected at least ", option.least) : std::string();
-    case ValueKind::Number: return is_number(value) ? "" : "expected a number";
+    case ValueKind::Text:
+    case ValueKind::Json: return value.empty() ? "expected some text" : "";
+    case ValueKind::Name:
+      if (value.empty()) return "expected a name";
+      return leads_away(value) ? "expected a name without '..' that does not begin with '/'" : "";
+    case ValueKind::Integer: return problem_with_integer(option, value);
+    case ValueKind::Number: return problem_with_number(option, value);
     case ValueKind::Boolean: return value == "true" || value == "false" ? "" : "expected true or false";
     case ValueKind::Choice:
       if (std::find(option.choices.begin(), option.choices.end(), value) != option.choices.end()) return {};
@@ -95,6 +120,8 @@ class Parser {
     const auto name = word.substr(0, equals);
     const auto* option = find_option(groups_, name);
     if (!option) throw_unknown_option(command_, groups_, name);
+    if (arguments_.has(name) && name != "help")
+      throw UsageError(str("--", name, " is given twice; give it once"), help_hint(command_));
     if (option->kind == ValueKind::None) {
       if (equals != std::string::npos) throw UsageError(str("--", name, " takes no value"), help_hint(command_));
       return arguments_.set(name, "");

@@ -21,8 +21,15 @@ void write_error(std::string_view text);
 [[nodiscard]] bool stdout_is_terminal();
 [[nodiscard]] bool stderr_is_terminal();
 
-/// The next line of stdin without its `\n`, which alone ends a line; false at the end. Throws OSError.
+/// The next line of stdin without its `\n`, which alone ends a line; false at the end, or when a signal came while it
+/// waited. Throws OSError.
 [[nodiscard]] bool read_line(std::string& line);
+/// True when `read_line` has something to read at once.
+[[nodiscard]] bool input_is_ready();
+
+/// Text of anybody as one line that is safe to show: control characters, and what turns the direction of writing, are
+/// escaped; a long text is cut in the middle.
+[[nodiscard]] std::string printable_line(std::string_view text);
 
 /// Warnings go to stderr unless --quiet.
 void set_up_log(const Arguments& arguments);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 
@@ -119,6 +120,127 @@ TEST(Forward, LeavesNothingWhenItFails) {
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.err, HasSubstr("LlamaModel"));
   EXPECT_FALSE(fs::exists(folder.file("out.safetensors")));
+}
+
+// A file of int64 or float32 tensors, all elements the same.
+struct TinyTensor {
+  std::string name = {};
+  DataType dtype = DataType::I64;
+  std::vector<int64_t> shape = {};
+};
+void write_tiny(const std::string& file, const std::vector<TinyTensor>& tensors) {
+  std::vector<CheckpointWriteEntry> entries;
+  for (const auto& tensor : tensors) {
+    const auto bytes = std::make_shared<std::vector<std::byte>>();
+    const auto count = element_count(tensor.shape).value_or(0);
+    bytes->resize(static_cast<size_t>(count) * (tensor.dtype == DataType::I64 ? 8 : 4));
+    entries.push_back({.name = tensor.name, .dtype = tensor.dtype, .shape = tensor.shape, .bytes = [bytes] {
+                         return SharedBytes{.bytes = *bytes, .owner = bytes};
+                       }});
+  }
+  write_safetensors(file, entries);
+}
+
+TEST(Forward, NamesTheFileAndTheTensorThatDoesNotFit) {
+  const TemporaryFolder folder;
+  const auto in = folder.file("in.safetensors"), out = folder.file("out.safetensors");
+  const TinyTensor good{.name = "input_ids", .shape = {1, 4}};
+  const std::pair<std::vector<TinyTensor>, std::string> cases[] = {
+      {{{.name = "input_ids", .shape = {4}}}, "input_ids has the shape [4], expected (batch, tokens)"},
+      {{{.name = "input_ids", .dtype = DataType::F32, .shape = {1, 4}}}, "input_ids has the dtype float32"},
+      {{good, {.name = "attention_mask", .shape = {1, 5}}}, "attention_mask has the shape [1, 5]"},
+      {{good, {.name = "labels", .shape = {1, 2}}}, "labels has the shape [1, 2]"},
+      {{good, {.name = "foo", .shape = {1}}}, "no model takes an input called 'foo'"},
+  };
+  for (const auto& [tensors, part] : cases) {
+    write_tiny(in, tensors);
+    const auto run =
+        run_program({"forward", test_data("llama/models/LlamaForCausalLM"), "--inputs", in, "--outputs", out});
+    EXPECT_EQ(run.exit_code, 1);
+    EXPECT_EQ(lines_of(run.err).size(), 1u) << run.err;
+    EXPECT_THAT(run.err, HasSubstr(in));
+    EXPECT_THAT(run.err, HasSubstr(part));
+    EXPECT_FALSE(fs::exists(out));
+  }
+}
+
+TEST(Forward, WritesOverNoFileOfTheModel) {
+  const TemporaryFolder folder;
+  make_chat_model(folder);
+  write_tiny(folder.file("in"), {{.name = "input_ids", .shape = {1, 4}}});
+  const auto size = fs::file_size(folder.path() / "model.safetensors");
+  for (const auto* option : {"--outputs", "--loading-info"})
+    for (const auto* name : {"model.safetensors", "config.json"}) {
+      std::vector<std::string> words = {"forward",         folder.path(), "--inputs",
+                                        folder.file("in"), option,        folder.file(name)};
+      if (option != std::string("--outputs")) words.insert(words.end(), {"--outputs", folder.file("out")});
+      const auto run = run_program(words);
+      EXPECT_EQ(run.exit_code, 1);
+      EXPECT_THAT(run.err, HasSubstr("a file of the model that is loaded"));
+    }
+  EXPECT_EQ(fs::file_size(folder.path() / "model.safetensors"), size);
+}
+
+TEST(Generate, RefusesRandomHeads) {
+  const auto bert = run_program(
+      {"generate", test_data("bert/models/BertForSequenceClassification"), "--input-ids", "3,4", "--quiet"});
+  EXPECT_EQ(bert.exit_code, 1);
+  EXPECT_THAT(bert.err, HasSubstr("the checkpoint lacks cls.predictions"));
+  EXPECT_EQ(bert.out, "");
+  const auto body = run_program(
+      {"generate", test_data("llama/models/LlamaForCausalLM"), "--input-ids", "3", "--class", "LlamaModel", "--quiet"});
+  EXPECT_EQ(body.exit_code, 1);
+  EXPECT_THAT(body.err, HasSubstr("cannot generate text"));
+}
+
+TEST(Generate, RefusesValuesBeforeItLoads) {
+  const std::vector<std::string> options[] = {{"--eos-token-id", "a"},          {"--eos-token-id", "[[1]]"},
+                                              {"--eos-token-id", "{}"},         {"--bad-words-ids", "x"},
+                                              {"--suppress-tokens", "[\"a\"]"}, {"--cache-implementation", "foo"},
+                                              {"--early-stopping", "maybe"}};
+  for (const auto& option : options) {
+    const auto run = run_program({"generate", "/no/such/model", "--input-ids", "3", option[0], option[1]});
+    EXPECT_EQ(run.exit_code, 2) << option[0] << " " << option[1] << ": " << run.err;
+  }
+}
+
+TEST(Generate, RefusesWhatNoMemoryHolds) {
+  const auto model = test_data("llama/models/LlamaForCausalLM").string();
+  auto run =
+      run_program({"generate", model, "--input-ids", "3", "--max-new-tokens", "1", "--cache-implementation", "static",
+                   "--max-cache-len", "2000000000", "--do-sample", "true", "--num-return-sequences", "1000"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("GiB"));
+  run = run_program({"generate", model, "--input-ids", "3", "--max-new-tokens", "1", "--do-sample", "true",
+                     "--num-return-sequences", "2000000000"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("num_return_sequences is 2000000000"));
+}
+
+TEST(Generate, KeepsWhatIsThereWhenInterrupted) {
+  const auto run = interrupt_program({"generate", test_data("llama/models/LlamaForCausalLM"), "--input-ids", "3",
+                                      "--max-new-tokens", "100000000", "--eos-token-id", "-1"},
+                                     "", SIGINT);
+  EXPECT_EQ(run.exit_code, 130);
+  EXPECT_THAT(run.out, ::testing::StartsWith("3,"));
+  EXPECT_THAT(run.out, ::testing::EndsWith("\n"));
+}
+
+TEST(Chat, EndsWhenInterrupted) {
+  const TemporaryFolder folder;
+  make_chat_model(folder);
+  const auto run = interrupt_program({"chat", folder.path()}, "hello\n", SIGINT);
+  EXPECT_EQ(run.exit_code, 130);
+  EXPECT_THAT(run.out, ::testing::EndsWith("\n"));
+}
+
+TEST(Embed, AnswersEachLineAsItComes) {
+  const TemporaryFolder folder;
+  make_chat_model(folder);
+  // stdin stays open: the answer must come without its end.
+  const auto run = interrupt_program({"embed", folder.path(), "--quiet"}, "hello\n", SIGTERM);
+  EXPECT_EQ(run.exit_code, 128 + SIGTERM);
+  EXPECT_EQ(lines_of(run.out).size(), 1u);
 }
 
 TEST(Generate, GivesTheGoldenSequence) {

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <stdexcept>
+#include <utility>
 
 extern char** environ;
 
@@ -37,18 +38,25 @@ struct Pipe {
   }
 };
 
+// What becomes of a program besides its being fed.
+struct Manner {
+  bool keeps_input_open = false;
+  int signal_number = 0;  // sent after the first output; 0: none
+};
+
 // Feeds and drains at once, so that neither side waits for the other.
-void converse(Pipe& in, Pipe& out, Pipe& err, const std::string& input, Run& run) {
+void converse(Pipe& in, Pipe& out, Pipe& err, const std::string& input, pid_t child, Manner manner, Run& run) {
   size_t written = 0;
-  if (input.empty()) Pipe::close_end(in.write_end);
+  if (input.empty() && !manner.keeps_input_open) Pipe::close_end(in.write_end);
   char buffer[1 << 16];
   while (out.read_end >= 0 || err.read_end >= 0) {
-    pollfd ends[] = {{in.write_end, POLLOUT, 0}, {out.read_end, POLLIN, 0}, {err.read_end, POLLIN, 0}};
+    const bool has_more = written < input.size();  // a pipe that is kept open is not looked at
+    pollfd ends[] = {{has_more ? in.write_end : -1, POLLOUT, 0}, {out.read_end, POLLIN, 0}, {err.read_end, POLLIN, 0}};
     if (poll(ends, 3, -1) < 0) break;
     if (ends[0].revents != 0) {
       const auto count = write(in.write_end, input.data() + written, std::min<size_t>(input.size() - written, 4096));
       if (count > 0) written += static_cast<size_t>(count);
-      if (count < 0 || written == input.size()) Pipe::close_end(in.write_end);
+      if (count < 0 || (written == input.size() && !manner.keeps_input_open)) Pipe::close_end(in.write_end);
     }
     for (auto [index, pipe, text] : {std::tuple{1, &out, &run.out}, std::tuple{2, &err, &run.err}}) {
       if (ends[index].revents == 0) continue;
@@ -57,13 +65,14 @@ void converse(Pipe& in, Pipe& out, Pipe& err, const std::string& input, Run& run
         text->append(buffer, static_cast<size_t>(count));
       else
         Pipe::close_end(pipe->read_end);
+      if (const int number = std::exchange(manner.signal_number, 0); number != 0 && count > 0) kill(child, number);
     }
   }
 }
 
 }  // namespace
 
-Run run_command(const std::vector<std::string>& words, const std::string& input) {
+static Run run_in(Manner manner, const std::vector<std::string>& words, const std::string& input) {
   std::signal(SIGPIPE, SIG_IGN);  // the program may end before it has read everything
   const auto start = std::chrono::steady_clock::now();
   Pipe in, out, err;
@@ -83,7 +92,7 @@ Run run_command(const std::vector<std::string>& words, const std::string& input)
   Pipe::close_end(out.write_end);
   Pipe::close_end(err.write_end);
   Run run;
-  converse(in, out, err, input, run);
+  converse(in, out, err, input, child, manner, run);
   int status = 0;
   waitpid(child, &status, 0);
   run.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -91,10 +100,20 @@ Run run_command(const std::vector<std::string>& words, const std::string& input)
   return run;
 }
 
-Run run_program(const std::vector<std::string>& arguments, const std::string& input) {
+static std::vector<std::string> with_program(const std::vector<std::string>& arguments) {
   std::vector<std::string> words = {TRANSFORMERS_PROGRAM};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  return run_command(words, input);
+  return words;
+}
+
+Run run_command(const std::vector<std::string>& words, const std::string& input) { return run_in({}, words, input); }
+
+Run run_program(const std::vector<std::string>& arguments, const std::string& input) {
+  return run_in({}, with_program(arguments), input);
+}
+
+Run interrupt_program(const std::vector<std::string>& arguments, const std::string& input, int signal_number) {
+  return run_in({.keeps_input_open = true, .signal_number = signal_number}, with_program(arguments), input);
 }
 
 std::vector<std::string> lines_of(const std::string& text) {

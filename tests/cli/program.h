@@ -18,6 +18,11 @@ struct Run {
 /// The same for any program that PATH has.
 [[nodiscard]] Run run_command(const std::vector<std::string>& words, const std::string& input = {});
 
+/// Starts the program, sends it the signal once it has written something, and gives what it wrote in all; its stdin
+/// stays open behind `input`.
+[[nodiscard]] Run interrupt_program(const std::vector<std::string>& arguments, const std::string& input,
+                                    int signal_number);
+
 [[nodiscard]] std::vector<std::string> lines_of(const std::string& text);
 
 /// A folder that is removed with the object.

@@ -6,6 +6,8 @@
 #include "apps/cli/options.h"
 #include "apps/cli/terminal.h"
 #include "apps/cli/torch/chat_session.h"
+#include "apps/cli/torch/generation_flags.h"
+#include "apps/cli/torch/interrupt.h"
 #include "apps/cli/torch/line_editor.h"
 #include "apps/cli/torch/loading.h"
 #include "apps/cli/torch/registry_torch.h"
@@ -95,7 +97,7 @@ class Chat {
       flush_out();
     };
     try {
-      static_cast<void>(take_interrupt());
+      if (is_interactive_) static_cast<void>(take_interrupt());
       const auto reply = session_.answer(text, sink);
       write_out("\n");
       flush_out();
@@ -105,7 +107,7 @@ class Chat {
     } catch (const c10::Error& error) {
       complain(RuntimeError(error.what_without_backtrace()));
     }
-    static_cast<void>(take_interrupt());
+    if (is_interactive_) static_cast<void>(take_interrupt());
   }
 
   void tell_end(const Reply& reply) const {
@@ -121,7 +123,7 @@ class Chat {
   // In a terminal a mistake is told and the talk goes on; a script must see it fail.
   void complain(const Error& error) const {
     if (!is_interactive_) throw error;
-    write_error(str("error: ", error.what(), "\n"));
+    write_error(str("error: ", printable_line(error.what()), "\n"));
   }
 
   void note(std::string_view text) const {
@@ -160,19 +162,21 @@ void talk_in_terminal(Chat& chat) {
   write_error("\n");
 }
 
-void talk_in_pipe(Chat& chat) {
+// Gives the exit code.
+int talk_in_pipe(Chat& chat) {
   std::string line;
-  for (int64_t number = 1; read_line(line); ++number) {
+  for (int64_t number = 1; !is_interrupted() && read_line(line); ++number) {
     if (!is_utf8(line)) throw ValueError(str("stdin: line ", number, " is not UTF-8"));
-    if (!chat.take(line)) return;
+    if (!chat.take(line)) break;
   }
+  return is_interrupted() ? kInterrupted : 0;
 }
 
 }  // namespace
 
 int run_chat(const Arguments& given) {
   auto arguments = given;
-  ChatSession::Options options{.generation = generation_fields(arguments), .is_interrupted = is_interrupted};
+  ChatSession::Options options{.generation = checked_generation_fields(arguments)};
   if (arguments.has("seed")) options.seed = static_cast<uint64_t>(arguments.integer("seed", 0));
   if (arguments.positional.empty()) arguments.positional.push_back(default_model());
   const auto tokenizer = load_tokenizer(arguments);
@@ -182,11 +186,8 @@ int run_chat(const Arguments& given) {
 
   const bool is_interactive = stdin_is_terminal() && stdout_is_terminal();
   Chat chat(session, is_interactive, arguments.has("quiet"));
-  if (!is_interactive) {
-    talk_in_pipe(chat);
-    return 0;
-  }
-  catch_interrupts();
+  catch_interrupts(/*ends_at_second=*/!is_interactive);
+  if (!is_interactive) return talk_in_pipe(chat);
   greet(*model);
   talk_in_terminal(chat);
   return 0;

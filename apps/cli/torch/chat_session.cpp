@@ -1,11 +1,11 @@
 #include "apps/cli/torch/chat_session.h"
 
-#include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <chrono>
 
+#include "apps/cli/torch/interrupt.h"
 #include "transformers/base/strings.h"
 #include "transformers/generation/streamers.h"
 
@@ -14,17 +14,6 @@ namespace transformers::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-class StopOnInterrupt final : public StoppingCriteria {
- public:
-  explicit StopOnInterrupt(std::function<bool()> is_interrupted) : is_interrupted_(std::move(is_interrupted)) {}
-  at::Tensor operator()(const at::Tensor& input_ids, const at::Tensor&) override {
-    return at::full({input_ids.size(0)}, is_interrupted_(), at::kBool);
-  }
-
- private:
-  std::function<bool()> is_interrupted_;
-};
 
 // Hands the tokens on and notes when the first and the last came.
 class TimedStreamer final : public BaseStreamer {
@@ -128,7 +117,7 @@ Reply ChatSession::generate(const std::vector<int64_t>& prompt, const std::funct
   const auto decode = [this](std::span<const int64_t> ids) { return tokenizer_->decode(ids, true); };
   const auto streamer = std::make_shared<TimedStreamer>(TextStreamer(decode, sink, /*skip_prompt=*/true));
   GenerateOptions options{.kwargs = generation_fields(prompt_length, is_cut_by_context),
-                          .stopping_criteria = {std::make_shared<StopOnInterrupt>(options_.is_interrupted)},
+                          .stopping_criteria = {std::make_shared<StopOnInterrupt>()},
                           .streamer = streamer,
                           .decode = [this](std::span<const int64_t> ids) { return tokenizer_->decode(ids); }};
   if (options_.seed) options.seed = *options_.seed + turn_;
@@ -150,7 +139,7 @@ Reply ChatSession::generate(const std::vector<int64_t>& prompt, const std::funct
               .first_token_s = streamer->first_token_s(),
               .tokens_per_s = streamer->tokens_per_s(count)};
   const bool is_ended = !made.empty() && std::find(eos.begin(), eos.end(), made.back()) != eos.end();
-  if (options_.is_interrupted())
+  if (is_interrupted())
     reply.end = Reply::End::Interrupted;
   else if (!is_ended && count >= limit)
     reply.end = is_cut_by_context ? Reply::End::ContextFull : Reply::End::TokenLimit;

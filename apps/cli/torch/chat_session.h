@@ -28,7 +28,6 @@ class ChatSession {
   struct Options {
     Json generation = Json::object();  // GenerationConfig fields set by the user
     std::optional<uint64_t> seed = {};
-    std::function<bool()> is_interrupted = [] { return false; };
   };
   static constexpr int64_t kMostNewTokens = 512;  // of a reply, when the user sets no length
 

@@ -1,5 +1,6 @@
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "apps/cli/terminal.h"
@@ -13,7 +14,7 @@ namespace transformers::cli {
 
 namespace {
 
-constexpr size_t kSentencesAtATime = 4096;  // so that a long stdin is answered as it comes
+constexpr size_t kMostSentences = 1024;  // at a time, so that a long stdin is answered as it comes
 
 std::string json_line(const float* values, int64_t count) {
   std::string line = "[";
@@ -45,16 +46,24 @@ std::string format_of(const Arguments& arguments) {
   return arguments.text("format", by_name);
 }
 
-std::vector<std::string> read_sentences(size_t most) {
-  std::vector<std::string> sentences;
-  std::string line;
-  while (sentences.size() < most && read_line(line)) {
-    if (!is_utf8(line))
-      throw ValueError(str("stdin: line ", sentences.size() + 1, " of these is not UTF-8: ", quote(line)));
-    sentences.push_back(line);
+// The lines of stdin, counted.
+class Sentences {
+ public:
+  /// At most `most`; no more than stand there already where somebody waits for the answer to each.
+  std::vector<std::string> read(size_t most, bool may_wait) {
+    std::vector<std::string> sentences;
+    std::string line;
+    while (sentences.size() < most && (sentences.empty() || may_wait || input_is_ready()) && read_line(line)) {
+      ++number_;
+      if (!is_utf8(line)) throw ValueError(str("stdin: line ", number_, " is not UTF-8: ", quote(line)));
+      sentences.push_back(line);
+    }
+    return sentences;
   }
-  return sentences;
-}
+
+ private:
+  int64_t number_ = 0;
+};
 
 std::string_view bytes_of(const at::Tensor& dense) {
   return {static_cast<const char*>(dense.const_data_ptr()), static_cast<size_t>(dense.nbytes())};
@@ -79,20 +88,24 @@ class Target {
   std::unique_ptr<AtomicFile> file_;
 };
 
+// The first answers come soon; larger groups, sorted by length, take less time for each sentence.
 void write_json(const SentenceTransformer& model, const SentenceTransformer::EncodeOptions& options, Target& target) {
-  // A person at the keyboard wants an answer after each line.
-  const size_t most = stdin_is_terminal() ? 1 : kSentencesAtATime;
-  for (auto sentences = read_sentences(most); !sentences.empty(); sentences = read_sentences(most)) {
+  Sentences input;
+  auto most = static_cast<size_t>(options.batch_size);
+  for (auto sentences = input.read(most, /*may_wait=*/false); !sentences.empty();
+       sentences = input.read(most, /*may_wait=*/false)) {
     const auto embeddings = model.encode(sentences, options).contiguous();
     std::string lines;
     for (int64_t row = 0; row < embeddings.size(0); ++row)
       lines += json_line(embeddings.const_data_ptr<float>() + row * embeddings.size(1), embeddings.size(1));
     target.write(lines);
+    most = std::max(most, std::min(2 * most, kMostSentences));
   }
 }
 
 void write_npy(const SentenceTransformer& model, const SentenceTransformer::EncodeOptions& options, Target& target) {
-  const auto sentences = read_sentences(std::numeric_limits<size_t>::max());  // the header tells their number
+  const auto sentences =
+      Sentences().read(std::numeric_limits<size_t>::max(), /*may_wait=*/true);  // the header tells their number
   const auto embeddings = model.encode(sentences, options).contiguous();
   target.write(npy_header(embeddings.size(0), embeddings.size(1)));
   target.write(bytes_of(embeddings));
@@ -105,6 +118,7 @@ int run_embed(const Arguments& arguments) {
   if (is_npy && !arguments.has("output") && stdout_is_terminal())
     throw UsageError("an .npy array is no text for a terminal; give --output FILE.npy");
   if (arguments.has("class")) throw UsageError("--class: embeddings come from the model's encoder; leave it out");
+  refuse_files_of_model(arguments, {"output"});
   Target target(arguments);
   const auto model = SentenceTransformer::from_pretrained(arguments.positional.front(), loading_arguments(arguments));
   const SentenceTransformer::EncodeOptions options{.batch_size = arguments.integer("batch-size", 32)};

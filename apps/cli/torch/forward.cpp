@@ -67,6 +67,7 @@ int run_forward(const Arguments& arguments) {
   if (arguments.has("output-attentions")) options.kwargs["output_attentions"] = true;  // so that eager is chosen
   options.output_loading_info = arguments.has("loading-info");
   const auto inputs_file = arguments.text("inputs");
+  refuse_files_of_model(arguments, {"outputs", "loading-info"});
   std::error_code ignored;
   if (std::filesystem::equivalent(inputs_file, arguments.text("outputs"), ignored))
     throw ValueError(str("--inputs and --outputs are the same file, ", inputs_file, "; name another for the outputs"));

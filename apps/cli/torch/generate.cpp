@@ -4,6 +4,8 @@
 
 #include "apps/cli/options.h"
 #include "apps/cli/terminal.h"
+#include "apps/cli/torch/generation_flags.h"
+#include "apps/cli/torch/interrupt.h"
 #include "apps/cli/torch/loading.h"
 #include "apps/cli/torch/registry_torch.h"
 #include "apps/cli/torch/tensors.h"
@@ -79,7 +81,8 @@ std::shared_ptr<BaseStreamer> terminal_streamer(const TokenizerPtr& tokenizer) {
 
 int run_generate(const Arguments& arguments) {
   check_prompt(arguments);
-  GenerateOptions options{.kwargs = generation_fields(arguments)};
+  GenerateOptions options{.kwargs = checked_generation_fields(arguments),
+                          .stopping_criteria = {std::make_shared<StopOnInterrupt>()}};
   if (arguments.has("seed")) options.seed = static_cast<uint64_t>(arguments.integer("seed", 0));
   static_cast<void>(loading_arguments(arguments));  // what this version lacks is said first
   const auto tokenizer = optional_tokenizer(arguments);
@@ -93,6 +96,7 @@ int run_generate(const Arguments& arguments) {
   const bool is_streamed =
       !is_json && tokenizer && is_one_row && stdout_is_terminal() && options.kwargs.get("num_return_sequences", 1) == 1;
   if (is_streamed) options.streamer = terminal_streamer(tokenizer);
+  catch_interrupts(/*ends_at_second=*/true);
   const auto sequences = model->generate(inputs, options).sequences.contiguous();
   if (is_json) {
     print_json(sequences, tokenizer.get());
@@ -102,7 +106,7 @@ int run_generate(const Arguments& arguments) {
     for (int64_t row = 0; row < sequences.size(0); ++row)
       write_out(text_of(tokenizer.get(), row_of(sequences, row)) + "\n");
   }
-  return 0;
+  return is_interrupted() ? kInterrupted : 0;
 }
 
 }  // namespace transformers::cli

@@ -3,12 +3,12 @@
 #include <histedit.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
 
+#include "apps/cli/torch/interrupt.h"
 #include "transformers/base/files.h"
 #include "transformers/base/strings.h"
 
@@ -18,9 +18,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::atomic<bool> interrupted = false;
-
-void note_interrupt(int) { interrupted = true; }
 void note_resize(int) {}  // only so that `read` returns
 
 void handle(int signal_number, void (*handler)(int)) {
@@ -34,7 +31,7 @@ int read_byte(EditLine* editor, unsigned char& byte) {
   while (true) {
     const auto count = ::read(STDIN_FILENO, &byte, 1);
     if (count >= 0) return static_cast<int>(count);
-    if (errno != EINTR || interrupted) return -1;
+    if (errno != EINTR || is_interrupted()) return -1;
     el_resize(editor);
   }
 }
@@ -54,10 +51,6 @@ int read_character(EditLine* editor, wchar_t* character) {
 }
 
 }  // namespace
-
-void catch_interrupts() { handle(SIGINT, note_interrupt); }
-bool take_interrupt() { return interrupted.exchange(false); }
-bool is_interrupted() { return interrupted; }
 
 struct LineEditor::Impl {
   fs::path history_file = {};

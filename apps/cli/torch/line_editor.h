@@ -6,13 +6,6 @@
 
 namespace transformers::cli {
 
-/// From now on Ctrl-C sets a mark and does not end the program.
-void catch_interrupts();
-/// True when Ctrl-C was pressed since the last call.
-[[nodiscard]] bool take_interrupt();
-/// The same without taking it back.
-[[nodiscard]] bool is_interrupted();
-
 /// Reads lines from a terminal with editing and a history that outlives the program.
 class LineEditor {
  public:

@@ -22,6 +22,20 @@ const ModelClass& generating_class(const PretrainedConfig& config) {
   return class_for(config, config.is_encoder_decoder ? Task::Seq2SeqLM : Task::CausalLM);
 }
 
+void refuse_missing_weights(const PreTrainedModel& model, const LoadingInfo& info) {
+  if (info.missing_keys.empty()) return;
+  const std::vector<std::string> keys(info.missing_keys.begin(), info.missing_keys.end());
+  constexpr size_t kShown = 6;
+  auto names = fold_names(keys);
+  if (names.size() > kShown) {
+    names.resize(kShown);
+    names.emplace_back("…");
+  }
+  throw ValueError(str(model.name_or_path, ": cannot generate text as ", model.model_class().name,
+                       ": the checkpoint lacks ", join(names, ", "),
+                       ", which would be random; choose a model with a language model head"));
+}
+
 // Reads the config once, for the choice of the class and for loading.
 std::shared_ptr<PretrainedConfig> read_config(const Arguments& arguments, FromPretrainedOptions& options) {
   const auto config = AutoConfig::from_pretrained(arguments.positional.front(), options);
@@ -30,12 +44,23 @@ std::shared_ptr<PretrainedConfig> read_config(const Arguments& arguments, FromPr
   return config;
 }
 
+// Of a folder every file; of a model that is one file, that and its config.
+std::vector<std::filesystem::path> files_of_model(const Arguments& arguments) {
+  std::error_code ignored;
+  const auto snapshot = snapshot_of(arguments);
+  if (std::filesystem::is_regular_file(arguments.positional.front(), ignored))
+    return {arguments.positional.front(), snapshot.folder / "config.json"};
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(snapshot.folder, ignored)) files.push_back(entry.path());
+  return files;
+}
+
 }  // namespace
 
 FromPretrainedOptions loading_arguments(const Arguments& arguments) {
   refuse_later_options(arguments);
   if (arguments.has("threads"))
-    at::set_num_threads(static_cast<int>(std::min<int64_t>(arguments.integer("threads", 1), 1024)));
+    at::set_num_threads(static_cast<int>(arguments.integer("threads", 1)));  // the parser has checked it
   FromPretrainedOptions options{.local_files_only = arguments.has("local-files-only"),
                                 .revision = arguments.text("revision", "main"),
                                 .attn_implementation = arguments.find("attn-implementation"),
@@ -46,6 +71,23 @@ FromPretrainedOptions loading_arguments(const Arguments& arguments) {
   return options;
 }
 
+void refuse_files_of_model(const Arguments& arguments, std::initializer_list<const char*> options) {
+  std::error_code ignored;
+  for (const auto* option : options) {
+    const auto file = std::filesystem::path(arguments.text(option));
+    if (file.empty()) continue;
+    const auto parent = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+    if (!std::filesystem::is_directory(parent, ignored))
+      throw FileNotFoundError(str("--", option, " is ", file, ", but there is no folder ", parent));
+    if (std::filesystem::is_directory(file, ignored))
+      throw ValueError(str("--", option, " is ", file, ", which is a folder; name a file"));
+    if (!std::filesystem::exists(file, ignored)) continue;
+    for (const auto& own : files_of_model(arguments))
+      if (std::filesystem::equivalent(own, file, ignored))
+        throw ValueError(str("--", option, " is ", file, ", a file of the model that is loaded; name another"));
+  }
+}
+
 LoadResult<PreTrainedModel> load_model(const Arguments& arguments, FromPretrainedOptions options) {
   static_cast<void>(read_config(arguments, options));
   return load_by_class_name(arguments.positional.front(), arguments.text("class"), options);
@@ -53,9 +95,17 @@ LoadResult<PreTrainedModel> load_model(const Arguments& arguments, FromPretraine
 
 std::shared_ptr<PreTrainedModel> load_generator(const Arguments& arguments) {
   auto options = loading_arguments(arguments);
-  if (arguments.has("class")) return load_model(arguments, options);
-  const auto config = read_config(arguments, options);
-  return load_pretrained(arguments.positional.front(), generating_class(*config), options);
+  options.output_loading_info = true;
+  const auto loaded = [&]() -> LoadResult<PreTrainedModel> {
+    if (arguments.has("class")) return load_model(arguments, options);
+    const auto config = read_config(arguments, options);
+    return load_pretrained(arguments.positional.front(), generating_class(*config), options);
+  }();
+  if (!loaded->can_generate())
+    throw ValueError(str("--class ", loaded->model_class().name,
+                         " cannot generate text: it has no language model head; name a class that has one"));
+  refuse_missing_weights(*loaded, *loaded.loading_info);
+  return loaded;
 }
 
 std::shared_ptr<PreTrainedTokenizer> load_tokenizer(const Arguments& arguments) {

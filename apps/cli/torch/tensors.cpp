@@ -32,9 +32,8 @@ ModelInputs model_inputs(const NamedTensors& tensors, at::ScalarType dtype, cons
   ModelInputs inputs;
   for (const auto& [name, tensor] : tensors) {
     try {
-      const bool is_mask_of_patches = tensor.scalar_type() == at::kBool && name == "bool_masked_pos";
-      const auto wanted = tensor.is_floating_point() ? dtype : is_mask_of_patches ? at::kBool : at::kLong;
-      inputs.at(name) = tensor.to(wanted);
+      const bool is_bool = tensor.scalar_type() == at::kBool;  // stays so: the model tells masks from ids
+      inputs.at(name) = tensor.is_floating_point() ? tensor.to(dtype) : is_bool ? tensor : tensor.to(at::kLong);
     } catch (const ValueError& error) {
       throw ValueError(str(file, ": ", error.what()));
     }
