@@ -56,7 +56,7 @@ TEST_F(ConfigFile, NamesWhatLiesThereInstead) {
       {"7", "is a JSON int, expected an object"},
       {"{\"a\": 1", "not valid JSON"},
       {std::string(200, '['), "not valid JSON"},
-      {std::string(600, '['), "nested deeper than 512 levels"},
+      {std::string(600, '[') + std::string(600, ']'), "nested deeper than 512 levels"},
       {std::string(200, '[') + std::string(200, ']'), "is a JSON list"},
       {R"({"a": 1, "b": {"c": 1, "c": 2}})", "holds the key 'c' twice"},
       {R"({"a": 1, "a": 1})", "holds the key 'a' twice"},
