@@ -94,7 +94,7 @@ TEST_F(GPT2Generate, RefusesEveryFieldOfTheTable) {
     struct Visitor {
       Json operator()(std::optional<bool>*) const { return true; }
       Json operator()(std::optional<int64_t>*) const { return 7; }
-      Json operator()(std::optional<double>*) const { return 0.4; }
+      Json operator()(std::optional<double>*) const { return 0.3; }
       Json operator()(std::optional<std::string>*) const { return "something"; }
       Json operator()(void*) const { return Json::parse(R"({"a": 1})"); }
     };
