@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
 #include "transformers/base/error.h"
 #include "transformers/base/files.h"
@@ -79,6 +81,41 @@ TEST(Json, GetFallsBackOnAbsentAndNull) {
   EXPECT_EQ(json.get("b", 0.0), 2.0);
   EXPECT_EQ(json.get("c", ""), "x");
   EXPECT_TRUE(json.get("d", false));
+}
+
+Json loaded() {
+  return Json::parse(R"({"list":["long enough to lie on the heap, whatever the library"],"x":{"y":"z"}})");
+}
+
+TEST(Json, WhatComesOutOfATemporaryStandsAlone) {
+  static_assert(std::is_same_v<decltype(Json().as_string()), std::string>);
+  static_assert(std::is_same_v<decltype(Json().as_array()), Json::Array>);
+  static_assert(std::is_same_v<decltype(Json().as_object()), Json::Object>);
+  static_assert(std::is_same_v<decltype(Json().at("a")), Json>);
+  static_assert(std::is_same_v<decltype(std::declval<const Json&>().as_string()), const std::string&>);
+  size_t count = 0;
+  for (const auto& item : loaded().at("list").as_array()) count += item.as_string().size();
+  for (const auto& [key, value] : loaded().as_object()) count += key.size() + value.size();
+  EXPECT_EQ(count, 59u);
+  const auto& inner = loaded().at("x").at("y").as_string();
+  EXPECT_EQ(inner, "z");
+  EXPECT_THROW((void)loaded().at("q"), KeyError);
+  EXPECT_THROW((void)loaded().as_array(), TypeError);
+}
+
+TEST(Json, CopiesAreDeepAndAMovedOneIsNull) {
+  Json a = loaded();
+  Json b = a;
+  b["x"]["y"] = 1;
+  EXPECT_EQ(a.at("x").at("y"), Json("z"));
+  Json c = std::move(b);
+  EXPECT_TRUE(b.is_null());  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(c.at("x").at("y"), Json(1));
+  c = c.at("x");  // a part takes the place of the whole
+  EXPECT_EQ(c.dump(), R"({"y":1})");
+  c = static_cast<const Json&>(c);
+  EXPECT_EQ(c.dump(), R"({"y":1})");
+  static_assert(sizeof(Json) == 16, "metadata has lists of millions of numbers");
 }
 
 TEST(Json, ObjectsAreEditedInPlace) {

@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace transformers {
@@ -20,16 +19,28 @@ class Json {
 
   Json() = default;
   Json(std::nullptr_t) {}
-  Json(bool value) : value_(value) {}
-  Json(int value) : value_(static_cast<int64_t>(value)) {}
-  Json(int64_t value) : value_(value) {}
+  Json(bool value) : kind_(Kind::Bool) { payload_.flag = value; }
+  Json(int value) : Json(static_cast<int64_t>(value)) {}
+  Json(int64_t value) : kind_(Kind::Int) { payload_.integer = value; }
   Json(uint64_t value);  // above int64_t's range: a double
-  Json(double value) : value_(value) {}
-  Json(const char* value) : value_(std::string(value)) {}
-  Json(std::string value) : value_(std::move(value)) {}
-  Json(std::string_view value) : value_(std::string(value)) {}
-  Json(Array value) : value_(std::move(value)) {}
-  Json(Object value) : value_(std::move(value)) {}
+  Json(double value) : kind_(Kind::Double) { payload_.number = value; }
+  Json(const char* value) : Json(std::string(value)) {}
+  Json(std::string value);
+  Json(std::string_view value) : Json(std::string(value)) {}
+  Json(Array value);
+  Json(Object value);
+  Json(const Json& other);
+  /// Leaves null behind.
+  Json(Json&& other) noexcept
+      : kind_(std::exchange(other.kind_, Kind::Null)), payload_(std::exchange(other.payload_, {})) {}
+  Json& operator=(Json other) noexcept {
+    std::swap(kind_, other.kind_);
+    std::swap(payload_, other.payload_);
+    return *this;
+  }
+  ~Json() {
+    if (kind_ >= Kind::String) free_payload();
+  }
 
   [[nodiscard]] static Json object() { return Json(Object{}); }
   [[nodiscard]] static Json list() { return Json(Array{}); }
@@ -39,35 +50,41 @@ class Json {
   /// Reads and parses a file; refuses one larger than `most_bytes` before reading it.
   [[nodiscard]] static Json parse_file(const std::filesystem::path& file, int64_t most_bytes = int64_t{1} << 30);
 
-  [[nodiscard]] bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
-  [[nodiscard]] bool is_bool() const { return std::holds_alternative<bool>(value_); }
-  [[nodiscard]] bool is_int() const { return std::holds_alternative<int64_t>(value_); }
-  [[nodiscard]] bool is_double() const { return std::holds_alternative<double>(value_); }
+  [[nodiscard]] bool is_null() const { return kind_ == Kind::Null; }
+  [[nodiscard]] bool is_bool() const { return kind_ == Kind::Bool; }
+  [[nodiscard]] bool is_int() const { return kind_ == Kind::Int; }
+  [[nodiscard]] bool is_double() const { return kind_ == Kind::Double; }
   [[nodiscard]] bool is_number() const { return is_int() || is_double(); }
-  [[nodiscard]] bool is_string() const { return std::holds_alternative<std::string>(value_); }
-  [[nodiscard]] bool is_array() const { return std::holds_alternative<Array>(value_); }
-  [[nodiscard]] bool is_object() const { return std::holds_alternative<Object>(value_); }
+  [[nodiscard]] bool is_string() const { return kind_ == Kind::String; }
+  [[nodiscard]] bool is_array() const { return kind_ == Kind::Array; }
+  [[nodiscard]] bool is_object() const { return kind_ == Kind::Object; }
   /// "null", "bool", "int", "float", "string", "list" or "object": for messages.
   [[nodiscard]] std::string_view type_name() const;
 
-  /// Typed access; throws TypeError naming the type found. `as_double` accepts integers.
+  /// Typed access; throws TypeError naming the type found. `as_double` accepts integers. On a temporary the result is
+  /// a value of its own, so that `for (const auto& item : load().as_array())` is safe.
   [[nodiscard]] bool as_bool() const;
   [[nodiscard]] int64_t as_int() const;
   [[nodiscard]] double as_double() const;
-  [[nodiscard]] const std::string& as_string() const;
-  [[nodiscard]] const Array& as_array() const;
-  [[nodiscard]] const Object& as_object() const;
-  [[nodiscard]] Array& as_array();
-  [[nodiscard]] Object& as_object();
+  [[nodiscard]] const std::string& as_string() const&;
+  [[nodiscard]] std::string as_string() &&;
+  [[nodiscard]] const Array& as_array() const&;
+  [[nodiscard]] Array& as_array() &;
+  [[nodiscard]] Array as_array() &&;
+  [[nodiscard]] const Object& as_object() const&;
+  [[nodiscard]] Object& as_object() &;
+  [[nodiscard]] Object as_object() &&;
 
   /// The value under `key`, or null when this is no object or lacks the key.
-  [[nodiscard]] const Json* find(std::string_view key) const;
-  [[nodiscard]] Json* find(std::string_view key);
+  [[nodiscard]] const Json* find(std::string_view key) const&;
+  [[nodiscard]] Json* find(std::string_view key) &;
+  Json* find(std::string_view key) && = delete;  // would point into what is about to go
   [[nodiscard]] bool contains(std::string_view key) const { return find(key) != nullptr; }
   /// The value under `key`; throws KeyError naming it.
-  [[nodiscard]] const Json& at(std::string_view key) const;
+  [[nodiscard]] const Json& at(std::string_view key) const&;
+  [[nodiscard]] Json at(std::string_view key) &&;
   /// The value under `key`, added as null when absent; a null value becomes an object first.
-  Json& operator[](std::string_view key);
+  Json& operator[](std::string_view key) &;
   /// Removes `key`; true when it was there.
   bool erase(std::string_view key);
   /// Elements of a list or object; 0 for anything else.
@@ -98,7 +115,22 @@ class Json {
   bool operator==(const Json& other) const;
 
  private:
-  std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object> value_;
+  // In the order of `type_name`. What does not fit into eight bytes lies on the heap: lists of numbers, which files
+  // have by the million, take 16 bytes an element.
+  enum class Kind : uint8_t { Null, Bool, Int, Double, String, Array, Object };
+  union Payload {
+    int64_t integer = 0;
+    bool flag;
+    double number;
+    std::string* text;
+    Array* list;
+    Object* object;
+  };
+  void free_payload() noexcept;
+  [[noreturn]] void fail_type(std::string_view wanted) const;
+
+  Kind kind_ = Kind::Null;
+  Payload payload_ = {};
 };
 
 }  // namespace transformers
