@@ -2,9 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 
@@ -95,6 +97,60 @@ TEST_F(Files, AnAtomicFileAppearsWithCommitOnly) {
 TEST_F(Files, AnAbandonedAtomicFileLeavesTheOldContentAndNoRest) {
   const auto target = write("target", "old");
   { AtomicFile(target).write("half"); }
+  EXPECT_EQ(read_text(target), "old");
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(Files, ALinkIsReplacedAndNotWrittenThrough) {
+  const auto blob = write("blob", "shared");
+  for (const auto& to : {fs::path("blob"), fs::path("nowhere")}) {
+    const auto link = folder_ / ("link to " + to.native());
+    fs::create_symlink(to, link);
+    write_text_atomic(link, "own");
+    EXPECT_EQ(fs::symlink_status(link).type(), fs::file_type::regular);
+    EXPECT_EQ(read_text(link), "own");
+  }
+  EXPECT_EQ(read_text(blob), "shared");
+  EXPECT_FALSE(fs::exists(folder_ / "nowhere"));
+  EXPECT_EQ(entries(), 3u);
+}
+
+TEST_F(Files, AReplacedFileHandsOnItsPermissions) {
+  const auto mode = [](const fs::path& file) { return static_cast<unsigned>(fs::status(file).permissions()); };
+  const mode_t old = ::umask(027);
+  const auto fresh = folder_ / "fresh", replaced = write("replaced", "old");
+  fs::permissions(replaced, fs::perms{0604});
+  write_text_atomic(fresh, "x");
+  write_text_atomic(replaced, "new");
+  ::umask(old);
+  EXPECT_EQ(mode(fresh), 0640u);
+  EXPECT_EQ(mode(replaced), 0604u);
+}
+
+TEST_F(Files, NamesMayBeAsLongAsTheFileSystemAllows) {
+  const auto target = folder_ / std::string(255, 'n');
+  write_text_atomic(target, "x");
+  EXPECT_EQ(read_text(target), "x");
+}
+
+// A limit on the size of files stands for a full disk.
+TEST_F(Files, AWriteThatFailsNamesTargetAndReasonAndLeavesNoRest) {
+  const auto target = write("target", "old");
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  ::getrlimit(RLIMIT_FSIZE, &limit);
+  const rlimit small{.rlim_cur = 4096, .rlim_max = limit.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  std::string message;
+  try {
+    write_text_atomic(target, std::string(100'000, 'x'));
+  } catch (const OSError& error) {
+    message = error.what();
+  }
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_THAT(message, HasSubstr(target.native()));
+  EXPECT_THAT(message, HasSubstr("File too large"));
   EXPECT_EQ(read_text(target), "old");
   EXPECT_EQ(entries(), 1u);
 }

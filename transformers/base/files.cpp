@@ -5,10 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <random>
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
@@ -90,16 +90,38 @@ std::string read_text(const fs::path& file, int64_t most_bytes) {
   return text;
 }
 
+namespace {
+
+// A name that no other writer has, here or on another machine that shares the folder.
+fs::path temporary_beside(const fs::path& target) {
+  constexpr size_t kMostName = 100;  // of the target's: a name of 255 bytes is as long as names get
+  constexpr char kHex[] = "0123456789abcdef";
+  std::random_device random;
+  std::string suffix;
+  for (int i = 0; i < 16; ++i) suffix += kHex[random() & 15];
+  const auto folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  return folder /
+         str(".", target.filename().native().substr(0, kMostName), ".", int64_t{::getpid()}, "-", suffix, ".tmp");
+}
+
+}  // namespace
+
 AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
-  static std::atomic<uint64_t> counter{0};
   struct stat status {};
   // A rename would put a regular file in the place of a device, a pipe or a folder.
   if (::stat(target_.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
     throw OSError(str(target_, ": exists and is not a regular file; name another"));
-  const auto folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
-  temporary_ = folder / str(".", target_.filename(), ".", int64_t{::getpid()}, "-", counter++, ".tmp");
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+  const bool replaces = ::lstat(target_.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+  const mode_t mode = replaces ? status.st_mode & 0777 : 0666;
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+  for (int tries = 0; descriptor_ < 0 && tries < 3; ++tries) {
+    temporary_ = temporary_beside(target_);
+    descriptor_ = ::open(temporary_.c_str(), kFlags, mode);
+    if (descriptor_ < 0 && errno != EEXIST) break;
+  }
   if (descriptor_ < 0) throw OSError(str(target_, ": cannot be written: ", std::strerror(errno)));
+  // What the umask took away from the old file's mode; a file system without modes may refuse.
+  if (replaces) static_cast<void>(::fchmod(descriptor_, mode) == 0);
 }
 
 AtomicFile::~AtomicFile() {
@@ -112,7 +134,9 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
     constexpr size_t kChunk = size_t{1} << 30;  // Linux writes at most 2 GiB at once
     const auto done = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kChunk));
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) throw OSError(str(target_, ": cannot be written, the old content is kept: ", std::strerror(errno)));
+    if (done <= 0)
+      throw OSError(
+          str(target_, ": cannot be written, the old content is kept: ", std::strerror(done < 0 ? errno : EIO)));
     bytes = bytes.subspan(static_cast<size_t>(done));
   }
 }
@@ -131,7 +155,8 @@ void AtomicFile::commit() {
   // The rename itself is durable only when the folder is synced too; a folder that cannot be opened is no failure.
   const Descriptor folder(
       ::open(target_.has_parent_path() ? target_.parent_path().c_str() : ".", O_RDONLY | O_CLOEXEC));
-  if (folder.value >= 0) ::fsync(folder.value);
+  if (folder.value >= 0 && ::fsync(folder.value) != 0 && errno == EIO)
+    throw OSError(str(target_, ": was replaced, but its folder cannot be synced: ", std::strerror(errno)));
 }
 
 void write_text_atomic(const fs::path& file, std::string_view text) {

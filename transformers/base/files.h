@@ -39,7 +39,10 @@ struct SharedBytes {
 [[nodiscard]] std::string read_text(const std::filesystem::path& file, int64_t most_bytes = int64_t{1} << 30);
 
 /// A file that appears whole or not at all: written beside the target under a private name, synced and renamed by
-/// `commit`; without it the destructor removes what was written. Throws OSError naming the target.
+/// `commit`; without it the destructor removes what was written. A replaced file hands on its permissions, a new one
+/// has those that the umask leaves. Where the target is a symbolic link, the link itself is replaced and what it points
+/// to stays as it is: the Hub's cache consists of links to files that several revisions share. Throws OSError naming
+/// the target and the reason.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path target);
