@@ -133,35 +133,5 @@ TEST_F(MaterializeTest, ExpandsBlockQuantisedTypes) {
   EXPECT_GT(quantised, 0);
 }
 
-TEST(RunParallel, RunsEveryJobOnce) {
-  for (const size_t threads : {0, 1, 3, 50}) {
-    std::vector<std::atomic<int>> runs(37);
-    run_parallel(runs.size(), threads, [&](size_t i) { ++runs[i]; });
-    for (const auto& count : runs) EXPECT_EQ(count, 1) << threads;
-  }
-  run_parallel(0, 4, [](size_t) { FAIL() << "there is no job"; });
-}
-
-TEST(RunParallel, ThrowsTheFirstExceptionAgain) {
-  try {
-    run_parallel(100, 1, [](size_t i) {
-      if (i >= 3) throw KeyError(std::to_string(i));
-    });
-    ADD_FAILURE() << "no error";
-  } catch (const KeyError& error) {
-    EXPECT_STREQ(error.what(), "3");
-  }
-}
-
-TEST(RunParallel, StopsSoonAfterAnExceptionOnAnyThread) {
-  std::atomic<size_t> started = 0;
-  const auto job = [&](size_t) {
-    ++started;
-    throw KeyError("one of them");
-  };
-  EXPECT_THROW(run_parallel(1000, 4, job), KeyError);
-  EXPECT_LE(started, 8U) << "each thread ends with its own failure";
-}
-
 }  // namespace
 }  // namespace transformers

@@ -3,12 +3,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 
-#include <algorithm>
-#include <atomic>
-#include <exception>
-#include <mutex>
-#include <thread>
-
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/dtypes/quants.h"
@@ -62,29 +56,6 @@ at::Tensor materialize(const CheckpointReader& reader, const CheckpointEntry& en
   tensor = apply(op, tensor, heads, entry.name);
   if (at::isFloatingType(tensor.scalar_type()) && tensor.scalar_type() != dtype) tensor = tensor.to(dtype);
   return tensor;
-}
-
-void run_parallel(size_t count, size_t threads, const std::function<void(size_t)>& job) {
-  std::atomic<size_t> next{0};
-  std::exception_ptr failure;
-  std::mutex mutex;
-  const auto work = [&] {
-    for (size_t i = next++; i < count; i = next++) {
-      try {
-        job(i);
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (!failure) failure = std::current_exception();
-        next = count;
-      }
-    }
-  };
-  {
-    std::vector<std::jthread> helpers;
-    for (size_t i = 1; i < std::min(threads, count); ++i) helpers.emplace_back(work);
-    work();
-  }
-  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace transformers

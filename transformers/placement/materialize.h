@@ -2,7 +2,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,8 +16,5 @@ namespace transformers {
 /// changes private copies of its pages, never the file. `heads`: number of heads for Op::PermuteRope.
 [[nodiscard]] at::Tensor materialize(const CheckpointReader& reader, const CheckpointEntry& entry, Op op, int64_t heads,
                                      at::ScalarType dtype);
-
-/// Runs `job(index)` for each index below `count` on up to `threads` threads; the first exception is thrown again.
-void run_parallel(size_t count, size_t threads, const std::function<void(size_t)>& job);
 
 }  // namespace transformers

@@ -12,6 +12,7 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
+#include "transformers/base/parallel.h"
 #include "transformers/base/strings.h"
 #include "transformers/config/generation_config.h"
 #include "transformers/mapping/dialects/gguf.h"
@@ -90,7 +91,8 @@ Filled read_tensors(const LoadPlan& plan, const CheckpointReader& reader, const 
   const bool all_views = std::all_of(plan.tensors.begin(), plan.tensors.end(), [&](const PlannedTensor& planned) {
     return planned.op == Op::Rename && to_scalar_type(planned.entry->dtype) == dtype;
   });
-  run_parallel(tensors.size(), all_views ? 1 : std::min(4u, std::thread::hardware_concurrency()), read);
+  run_parallel(tensors.size(), read,
+               {.threads = all_views ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, 4u)});
   Filled filled;
   for (size_t i = 0; i < tensors.size(); ++i) filled.emplace(plan.tensors[i].name, std::move(tensors[i]));
   return filled;

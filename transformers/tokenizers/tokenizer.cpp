@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "transformers/base/error.h"
+#include "transformers/base/parallel.h"
 #include "transformers/base/strings.h"
 #include "transformers/tokenizers/detail/pipeline.h"
 
@@ -11,6 +12,8 @@ namespace transformers {
 using detail::Draft;
 using detail::Fields;
 using detail::Pipeline;
+
+constexpr size_t kTextsPerTurn = 16;
 
 struct Tokenizer::Impl {
   std::shared_ptr<const Pipeline> pipeline = {};
@@ -41,10 +44,10 @@ struct Tokenizer::Impl {
   template <class Encode>
   [[nodiscard]] std::vector<Encoding> encode_many(size_t count, const Encode& encode_at) const {
     std::vector<Draft> drafts(count);
-    detail::parallel_for(count, [&](size_t i) { drafts[i] = encode_at(i); });
+    run_parallel(count, [&](size_t i) { drafts[i] = encode_at(i); }, {.chunk = kTextsPerTurn});
     pad(drafts);
     std::vector<Encoding> out(count);
-    detail::parallel_for(count, [&](size_t i) { out[i] = std::move(drafts[i]).finish(); });
+    run_parallel(count, [&](size_t i) { out[i] = std::move(drafts[i]).finish(); }, {.chunk = kTextsPerTurn});
     return out;
   }
 };
