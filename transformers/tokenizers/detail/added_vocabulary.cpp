@@ -62,6 +62,7 @@ namespace {
 std::optional<std::string> normalized_content(const AddedToken& token, const Normalizer* normalizer) {
   if (!token.normalized || normalizer == nullptr) return std::nullopt;
   Arena arena;
+  arena.reset(token.content.size());
   const auto text = normalizer->normalize(NormalizedText::of(token.content), arena).text;
   return text == token.content ? std::nullopt : std::optional(std::string(text));
 }
@@ -98,6 +99,8 @@ size_t strip_right(std::string_view text, size_t end) {
 
 void AddedVocabulary::add(const std::vector<AddedToken>& tokens, const Vocabulary& model,
                           const Normalizer* normalizer) {
+  constexpr size_t kLeastBytes = size_t{1} << 26;
+  size_t given = 0, taken = 0;
   uint64_t next = model.size();
   for (const auto& [id, entry] : entries_)
     if (id >= model.size() || model.size() == 0) next = std::max<uint64_t>(next, uint64_t{id} + 1);
@@ -110,9 +113,15 @@ void AddedVocabulary::add(const std::vector<AddedToken>& tokens, const Vocabular
       if (next > UINT32_MAX) throw ValueError("added_tokens: ids beyond 4294967295 would be needed");
       id = static_cast<uint32_t>(next++);
     }
+    auto normalized = normalized_content(token, normalizer);
+    given += token.content.size();
+    taken += normalized ? normalized->size() : 0;
+    if (taken > std::max(kLeastBytes, 64 * given))
+      throw ValueError(str("added_tokens: the normalizer makes more than ", taken, " bytes of ", given,
+                           ", which is too large; the last token is ", quote(token.content)));
     ids_[token.content] = *id;
     if (token.special) specials_.insert(token.content);
-    entries_[*id] = {token, normalized_content(token, normalizer)};
+    entries_[*id] = {token, std::move(normalized)};
   }
   rebuild();
 }

@@ -44,6 +44,13 @@ struct Scratch {
   std::vector<Candidate> heap = {};
   std::string joined = {};
   WordCache cache = {};
+
+  // A word of megabytes is rare; its memory must not stay with the thread.
+  void trim() {
+    constexpr size_t kKept = size_t{1} << 16;
+    if (symbols.capacity() > kKept) symbols = {};
+    if (heap.capacity() > kKept) heap = {};
+  }
 };
 
 Scratch& scratch() {
@@ -192,13 +199,17 @@ void Bpe::tokenize_word(const NormalizedText& text, std::vector<Token>& out) con
     s.symbols[i].next = i + 1 == s.symbols.size() ? kNone : i + 1;
   }
   merge(s);
-  if (!is_whole) return push_shifted(text.text, s.symbols, known_widths(text.text), out);
-  uint32_t at = 0;
-  for (const auto& symbol : s.symbols) {
-    if (symbol.size == 0) continue;
-    out.push_back({symbol.id, at, at + symbol.size});
-    at += symbol.size;
+  if (!is_whole) {
+    push_shifted(text.text, s.symbols, known_widths(text.text), out);
+  } else {
+    uint32_t at = 0;
+    for (const auto& symbol : s.symbols) {
+      if (symbol.size == 0) continue;
+      out.push_back({symbol.id, at, at + symbol.size});
+      at += symbol.size;
+    }
   }
+  s.trim();
 }
 
 // False when the vocabulary lacks one of the bytes, which is left out then.

@@ -2,31 +2,74 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
+#include "transformers/base/strings.h"
 #include "transformers/tokenizers/detail/unicode.h"
 
 namespace transformers::detail {
 
-void Arena::reset() {
-  constexpr size_t kKeep = size_t{1} << 22;
-  while (!blocks_.empty() && blocks_.back().size > kKeep) blocks_.pop_back();
+constexpr size_t kSmallBlock = size_t{1} << 18;
+constexpr size_t kLeastLimit = size_t{1} << 28, kLimitPerByte = 96;
+
+std::string ArenaFull::message() const {
+  return str("makes the text too large: ", human_bytes(static_cast<int64_t>(wanted_bytes)),
+             " would be needed for it and its alignment, the limit is ", human_bytes(static_cast<int64_t>(most_bytes)),
+             " (256 MiB, or 96 times the input)");
+}
+
+void Arena::reset(size_t input_bytes) {
+  constexpr size_t kKeptBlocks = 16;
+  if (small_.size() > kKeptBlocks) small_.resize(kKeptBlocks);
+  large_.clear();
   block_ = used_ = 0;
+  size_bytes_ = small_.size() * kSmallBlock;
+  most_bytes_ = std::max(kLeastLimit, kLimitPerByte * input_bytes);
+}
+
+Arena::Block Arena::make_block(size_t size_bytes) {
+  if (size_bytes > most_bytes_ - std::min(most_bytes_, size_bytes_))
+    throw ArenaFull{.wanted_bytes = size_bytes_ + size_bytes, .most_bytes = most_bytes_};
+  Block block{std::unique_ptr<char[]>(new char[size_bytes]), size_bytes};  // not zeroed: unused pages cost nothing
+  size_bytes_ += size_bytes;
+  return block;
+}
+
+Span* Arena::spans(size_t count) {
+  // Positions in a text have 32 bits.
+  if (count > UINT32_MAX) throw ArenaFull{.wanted_bytes = count * (sizeof(Span) + 1), .most_bytes = most_bytes_};
+  return static_cast<Span*>(take(count * sizeof(Span), alignof(Span)));
 }
 
 void* Arena::take(size_t size_bytes, size_t alignment) {
-  constexpr size_t kBlock = size_t{1} << 16;
+  if (size_bytes > kSmallBlock / 4) {
+    large_.push_back(make_block(size_bytes));
+    return large_.back().data.get();
+  }
   used_ = (used_ + alignment - 1) / alignment * alignment;
-  while (block_ < blocks_.size() && used_ + size_bytes > blocks_[block_].size) {
+  if (block_ < small_.size() && used_ + size_bytes > kSmallBlock) {
     ++block_;
     used_ = 0;
   }
-  if (block_ == blocks_.size()) {
-    const size_t size = std::max(size_bytes, kBlock);
-    blocks_.push_back({std::unique_ptr<char[]>(new char[size]), size});
-  }
-  char* const result = blocks_[block_].data.get() + used_;
+  if (block_ == small_.size()) small_.push_back(make_block(kSmallBlock));
+  char* const result = small_[block_].data.get() + used_;
   used_ += size_bytes;
   return result;
+}
+
+void Arena::drop_since(size_t mark, const NormalizedText& kept) {
+  if (large_.size() <= mark) return;
+  const auto is_used = [&](const Block& block) {
+    const auto holds = [&](const void* address) {
+      return std::less_equal<>()(static_cast<const void*>(block.data.get()), address) &&
+             std::less<>()(address, static_cast<const void*>(block.data.get() + block.size));
+    };
+    return holds(kept.text.data()) || holds(kept.alignment);
+  };
+  const auto first = large_.begin() + static_cast<std::ptrdiff_t>(mark);
+  const auto end = std::stable_partition(first, large_.end(), is_used);
+  for (auto it = end; it != large_.end(); ++it) size_bytes_ -= it->size;
+  large_.erase(end, large_.end());
 }
 
 Span NormalizedText::origin(size_t at) const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -14,21 +15,41 @@ struct Span {
   bool operator==(const Span&) const = default;
 };
 
-/// Memory of one encoding: allocations live until `reset`, which keeps the blocks.
+struct NormalizedText;
+
+/// Thrown by an Arena that would grow beyond its limit; whoever works in it turns this into a ValueError that names the
+/// component.
+struct ArenaFull {
+  size_t wanted_bytes = 0, most_bytes = 0;
+  /// What to say behind the name of a component.
+  [[nodiscard]] std::string message() const;
+};
+
+/// Memory of one encoding: allocations live until `reset`. Each byte of normalised text takes nine: itself and where it
+/// comes from. A tokenizer file may ask for any growth of a text (a `Prepend` of a megabyte, fifty times), so that the
+/// memory is limited to 256 MiB or 96 times the input, whichever is more: enough for every Unicode form of any text.
 class Arena {
  public:
   [[nodiscard]] char* text(size_t size_bytes) { return static_cast<char*>(take(size_bytes, 1)); }
-  [[nodiscard]] Span* spans(size_t count) { return static_cast<Span*>(take(count * sizeof(Span), alignof(Span))); }
-  void reset();
+  [[nodiscard]] Span* spans(size_t count);
+  void reset(size_t input_bytes);
+  [[nodiscard]] size_t size_bytes() const { return size_bytes_; }
+  /// The present state, for `drop_since`.
+  [[nodiscard]] size_t mark() const { return large_.size(); }
+  /// Frees the large allocations made since `mark` that `kept` does not use.
+  void drop_since(size_t mark, const NormalizedText& kept);
 
  private:
-  void* take(size_t size_bytes, size_t alignment);
   struct Block {
     std::unique_ptr<char[]> data = {};
     size_t size = 0;
   };
-  std::vector<Block> blocks_;
-  size_t block_ = 0, used_ = 0;
+  void* take(size_t size_bytes, size_t alignment);
+  Block make_block(size_t size_bytes);
+  std::vector<Block> small_ = {};  // each holds many allocations; kept by `reset`
+  std::vector<Block> large_ = {};  // one allocation each
+  size_t block_ = 0, used_ = 0;    // in small_
+  size_t size_bytes_ = 0, most_bytes_ = size_t{1} << 28;
 };
 
 /// A normalised text and where each of its bytes comes from. A view: slicing is free; text and alignment belong to the

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "transformers/base/error.h"
+#include "transformers/base/strings.h"
 #include "transformers/tokenizers/detail/pattern.h"
 #include "transformers/tokenizers/detail/registry.h"
 #include "transformers/tokenizers/detail/unicode.h"
@@ -14,26 +15,39 @@
 namespace transformers::detail {
 namespace {
 
+template <class Keep>
+bool keeps_all(std::string_view text, const Keep& keep) {
+  for (size_t at = 0; at < text.size();) {
+    const auto [c, size] = decode_at(text, at);
+    if (!keep(c)) return false;
+    at += size;
+  }
+  return true;
+}
+
 // Keeps the characters that satisfy the predicate. A removed run counts to the character before it, as in the
 // reference.
 template <class Keep>
 NormalizedText filter(const NormalizedText& source, Arena& arena, const Keep& keep) {
-  std::vector<std::pair<char32_t, int64_t>> kept;
-  size_t leading = 0;
-  for (size_t at = 0; at < source.text.size();) {
+  size_t at = 0, leading = 0;
+  while (at < source.text.size()) {
     const auto [c, size] = decode_at(source.text, at);
+    if (keep(c)) break;
+    ++leading;
     at += size;
-    if (keep(c))
-      kept.emplace_back(c, 0);
-    else if (kept.empty())
-      ++leading;
-    else
-      --kept.back().second;
   }
-  const auto is_whole = [](const auto& entry) { return entry.second == 0; };
-  if (leading == 0 && std::all_of(kept.begin(), kept.end(), is_whole)) return source;
+  if (leading == 0 && keeps_all(source.text, keep)) return source;
   Rewriter out(source, arena, source.text.size(), leading);
-  for (const auto& [c, change] : kept) out.emit(c, change);
+  while (at < source.text.size()) {
+    const auto [c, size] = decode_at(source.text, at);
+    int64_t change = 0;
+    for (at += size; at < source.text.size(); --change) {
+      const auto [next, next_size] = decode_at(source.text, at);
+      if (keep(next)) break;
+      at += next_size;
+    }
+    out.emit(c, change);
+  }
   return out.finish();
 }
 
@@ -70,19 +84,19 @@ NormalizedText lowercase(const NormalizedText& source, Arena& arena) {
 template <bool kCompatible, bool kCompose>
 class UnicodeForm final : public Normalizer {
  public:
-  NormalizedText normalize(const NormalizedText& text, Arena& arena) const override {
+  NormalizedText apply(const NormalizedText& text, Arena& arena) const override {
     return to_unicode_form(text, arena, {.compatible = kCompatible, .compose = kCompose});
   }
 };
 
 class Lowercase final : public Normalizer {
  public:
-  NormalizedText normalize(const NormalizedText& text, Arena& arena) const override { return lowercase(text, arena); }
+  NormalizedText apply(const NormalizedText& text, Arena& arena) const override { return lowercase(text, arena); }
 };
 
 class StripAccents final : public Normalizer {
  public:
-  NormalizedText normalize(const NormalizedText& text, Arena& arena) const override {
+  NormalizedText apply(const NormalizedText& text, Arena& arena) const override {
     return filter(text, arena, [](char32_t c) { return !is(c, CodePointClass::CombiningMark); });
   }
 };
@@ -91,19 +105,27 @@ class Strip final : public Normalizer {
  public:
   explicit Strip(const Fields& fields) : left_(fields.flag("strip_left")), right_(fields.flag("strip_right")) {}
 
-  NormalizedText normalize(const NormalizedText& text, Arena& arena) const override {
-    std::vector<char32_t> chars;
-    for (size_t at = 0; at < text.text.size();) {
-      const auto [c, size] = decode_at(text.text, at);
-      chars.push_back(c);
-      at += size;
+  NormalizedText apply(const NormalizedText& text, Arena& arena) const override {
+    size_t begin = 0, end = text.text.size(), leading = 0;
+    while (left_ && begin < end) {
+      const auto [c, size] = decode_at(text.text, begin);
+      if (!is_space(c)) break;
+      begin += size;
+      ++leading;
     }
-    size_t leading = 0, trailing = 0;
-    while (left_ && leading < chars.size() && is_space(chars[leading])) ++leading;
-    while (right_ && trailing < chars.size() && is_space(chars[chars.size() - 1 - trailing])) ++trailing;
-    if (leading == 0 && trailing == 0) return text;
+    while (right_ && end > 0) {
+      size_t last = end - 1;
+      while (last > 0 && is_continuation(text.text[last])) --last;
+      if (!is_space(decode_at(text.text, last).c)) break;
+      end = last;
+    }
+    if (begin == 0 && end == text.text.size()) return text;
     Rewriter out(text, arena, text.text.size(), leading);
-    for (size_t i = leading; i + trailing < chars.size(); ++i) out.emit(chars[i], 0);
+    while (begin < end) {
+      const auto [c, size] = decode_at(text.text, begin);
+      out.emit(c, 0);
+      begin += size;
+    }
     return out.finish();
   }
 
@@ -116,7 +138,7 @@ class Replace final : public Normalizer {
   explicit Replace(const Fields& fields)
       : pattern_(Pattern::from_json(fields, "pattern")), content_(fields.text("content")) {}
 
-  NormalizedText normalize(const NormalizedText& text, Arena& arena) const override {
+  NormalizedText apply(const NormalizedText& text, Arena& arena) const override {
     std::vector<Match> matches;
     pattern_.find(text.text, matches);
     if (std::none_of(matches.begin(), matches.end(), [](const Match& m) { return m.is_match; })) return text;
@@ -131,7 +153,7 @@ class Replace final : public Normalizer {
 class Prepend final : public Normalizer {
  public:
   explicit Prepend(const Fields& fields) : prefix_(fields.text("prepend")) {}
-  NormalizedText normalize(const NormalizedText& text, Arena& arena) const override {
+  NormalizedText apply(const NormalizedText& text, Arena& arena) const override {
     return prepend(text, prefix_, arena);
   }
 
@@ -141,7 +163,7 @@ class Prepend final : public Normalizer {
 
 class ByteLevel final : public Normalizer {
  public:
-  NormalizedText normalize(const NormalizedText& text, Arena& arena) const override { return spell_bytes(text, arena); }
+  NormalizedText apply(const NormalizedText& text, Arena& arena) const override { return spell_bytes(text, arena); }
 };
 
 bool is_removed_by_nmt(char32_t c) {
@@ -155,7 +177,7 @@ bool is_space_to_nmt(char32_t c) {
 
 class Nmt final : public Normalizer {
  public:
-  NormalizedText normalize(const NormalizedText& text, Arena& arena) const override {
+  NormalizedText apply(const NormalizedText& text, Arena& arena) const override {
     const auto kept = filter(text, arena, [](char32_t c) { return !is_removed_by_nmt(c); });
     return map(kept, arena, [](char32_t c) { return is_space_to_nmt(c) ? U' ' : c; });
   }
@@ -176,14 +198,20 @@ class BertNormalizer final : public Normalizer {
         lowers_(fields.flag("lowercase")),
         strips_(fields.flag("strip_accents", lowers_)) {}
 
-  NormalizedText normalize(const NormalizedText& source, Arena& arena) const override {
+  NormalizedText apply(const NormalizedText& source, Arena& arena) const override {
     if (is_plain(source.text)) return normalize_plain(source, arena);
+    const size_t mark = arena.mark();
     NormalizedText text = source;
-    if (cleans_) text = clean(text, arena);
-    if (spaces_cjk_) text = space_cjk(text, arena);
+    const auto step = [&](const NormalizedText& next) {
+      text = next;
+      arena.drop_since(mark, text);
+    };
+    if (cleans_) step(keep_clean(text, arena));
+    if (cleans_) step(map(text, arena, [](char32_t c) { return is_space(c) ? U' ' : c; }));
+    if (spaces_cjk_) step(space_cjk(text, arena));
     if (strips_) {
-      text = to_unicode_form(text, arena, {.compatible = false, .compose = false});
-      text = filter(text, arena, [](char32_t c) { return !is(c, CodePointClass::AccentMark); });
+      step(to_unicode_form(text, arena, {.compatible = false, .compose = false}));
+      step(filter(text, arena, [](char32_t c) { return !is(c, CodePointClass::AccentMark); }));
     }
     return lowers_ ? lowercase(text, arena) : text;
   }
@@ -206,9 +234,8 @@ class BertNormalizer final : public Normalizer {
     out.text = {text, source.text.size()};
     return out;
   }
-  static NormalizedText clean(const NormalizedText& text, Arena& arena) {
-    const auto kept = filter(text, arena, [](char32_t c) { return !is(c, CodePointClass::Removed); });
-    return map(kept, arena, [](char32_t c) { return is_space(c) ? U' ' : c; });
+  static NormalizedText keep_clean(const NormalizedText& text, Arena& arena) {
+    return filter(text, arena, [](char32_t c) { return !is(c, CodePointClass::Removed); });
   }
   static NormalizedText space_cjk(const NormalizedText& text, Arena& arena) {
     Rewriter out(text, arena, text.text.size() * 2 + 8);
@@ -234,9 +261,13 @@ class Sequence final : public Normalizer {
   explicit Sequence(const Fields& fields) {
     for (const auto& child : fields.children("normalizers")) steps_.push_back(make_normalizer(child));
   }
-  NormalizedText normalize(const NormalizedText& source, Arena& arena) const override {
+  NormalizedText apply(const NormalizedText& source, Arena& arena) const override {
     NormalizedText text = source;
-    for (const auto& step : steps_) text = step->normalize(text, arena);
+    const size_t mark = arena.mark();
+    for (const auto& step : steps_) {
+      text = step->normalize(text, arena);
+      arena.drop_since(mark, text);  // what the steps before left behind
+    }
     return text;
   }
 
@@ -271,6 +302,21 @@ constexpr Component<Made> kNormalizers[] = {
 
 }  // namespace
 
-std::unique_ptr<Normalizer> make_normalizer(const Fields& fields) { return make_component(kNormalizers, fields); }
+NormalizedText Normalizer::normalize(const NormalizedText& text, Arena& arena) const {
+  const size_t mark = arena.mark();
+  try {
+    const NormalizedText result = apply(text, arena);
+    arena.drop_since(mark, result);
+    return result;
+  } catch (const ArenaFull& full) {
+    throw ValueError(str(where_, " ", full.message()));
+  }
+}
+
+std::unique_ptr<Normalizer> make_normalizer(const Fields& fields) {
+  auto made = make_component(kNormalizers, fields);
+  made->where_ = fields.where();
+  return made;
+}
 
 }  // namespace transformers::detail

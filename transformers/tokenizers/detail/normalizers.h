@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "transformers/tokenizers/detail/fields.h"
 #include "transformers/tokenizers/detail/normalized_text.h"
@@ -11,7 +12,15 @@ namespace transformers::detail {
 class Normalizer {
  public:
   virtual ~Normalizer() = default;
-  [[nodiscard]] virtual NormalizedText normalize(const NormalizedText& text, Arena& arena) const = 0;
+  /// Throws ValueError, naming this component, when the text outgrows the arena.
+  [[nodiscard]] NormalizedText normalize(const NormalizedText& text, Arena& arena) const;
+
+ protected:
+  [[nodiscard]] virtual NormalizedText apply(const NormalizedText& text, Arena& arena) const = 0;
+
+ private:
+  friend std::unique_ptr<Normalizer> make_normalizer(const Fields& fields);
+  std::string where_;
 };
 
 /// By the object's `type`. Unknown types: ValueError listing the known ones.

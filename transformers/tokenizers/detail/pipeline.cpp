@@ -8,7 +8,6 @@
 #include "transformers/tokenizers/detail/unicode.h"
 
 namespace transformers::detail {
-namespace {
 
 constexpr size_t kMostTextBytes = size_t{1} << 30;
 
@@ -18,10 +17,43 @@ struct EncodeWorkspace {
   std::vector<uint32_t> characters = {};  // by byte of the original: the index of its character
 };
 
-EncodeWorkspace& workspace() {
-  static thread_local EncodeWorkspace instance;
-  return instance;
-}
+namespace {
+
+// The calling thread's workspace. What a long text needed is given back at the end, in failure too.
+struct Lease {
+  explicit Lease(size_t text_bytes) : work(instance()), is_large(text_bytes > kKeptTextBytes) {}
+  ~Lease() {
+    if (is_large || work.text.arena.size_bytes() > kKeptArenaBytes) work = {};
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  EncodeWorkspace& work;
+
+ private:
+  static constexpr size_t kKeptTextBytes = size_t{1} << 19, kKeptArenaBytes = size_t{1} << 23;
+  static EncodeWorkspace& instance() {
+    static thread_local EncodeWorkspace work;
+    return work;
+  }
+  bool is_large;
+};
+
+// The tokens' strings: each is as long as the file likes and may come out for every byte of the text.
+class TokenBudget {
+ public:
+  TokenBudget(std::string_view where, size_t text_bytes)
+      : where_(where), most_(std::max(size_t{1} << 26, 64 * text_bytes)) {}
+  void charge(std::string_view token) {
+    if ((used_ += token.size()) <= most_) return;
+    throw ValueError(str(where_, ": model: the tokens of a text take more than ", most_,
+                         " bytes, which is 64 times the text; the last is ", quote(token)));
+  }
+
+ private:
+  std::string_view where_;
+  size_t most_, used_ = 0;
+};
 
 // Byte offsets to code points.
 class CharacterIndex {
@@ -71,23 +103,26 @@ std::optional<std::string_view> Pipeline::token(uint32_t id) const {
   return model->vocabulary().token(id);
 }
 
-Draft Pipeline::encode(std::string_view text, size_t index) const {
-  if (text.size() > kMostTextBytes)
-    throw ValueError(str(where, ": a text of ", text.size(), " bytes is more than can be encoded at once (1 GiB)"));
-  if (!is_utf8(text)) throw ValueError(str(where, ": the text to encode is not well-formed UTF-8: ", quote(text)));
-  EncodeWorkspace& work = workspace();
-  work.text.arena.reset();
-  added.extract(text, normalizer.get(), work.text);
-  if (pre_tokenizer != nullptr) pre_tokenizer->pre_tokenize(work.text);
-  auto& pieces = work.text.pieces;
-  if (!model->takes_bytes())
-    for (auto& piece : pieces)
-      if (piece.text.is_bytes) piece.text = spell_bytes(piece.text, work.text.arena);
-  Draft draft;
-  Encoding& out = draft.encoding;
+// Cuts the text into pieces for the model, which end up in `work.pieces`.
+void Pipeline::split(std::string_view text, Workspace& work) const {
+  work.arena.reset(text.size());
+  added.extract(text, normalizer.get(), work);
+  try {
+    if (pre_tokenizer != nullptr) pre_tokenizer->pre_tokenize(work);
+    if (model->takes_bytes()) return;
+    for (auto& piece : work.pieces)
+      if (piece.text.is_bytes) piece.text = spell_bytes(piece.text, work.arena);
+  } catch (const ArenaFull& full) {
+    throw ValueError(str(where, ": pre_tokenizer ", full.message()));
+  }
+}
+
+void Pipeline::tokenize(std::string_view text, EncodeWorkspace& work, Encoding& out) const {
+  const auto& pieces = work.text.pieces;
   reserve(out, pieces.size() + pieces.size() / 4);
   const CharacterIndex characters(text, work.characters);
   const Vocabulary& vocabulary = model->vocabulary();
+  TokenBudget budget(where, text.size());
   for (size_t i = 0; i < pieces.size(); ++i) {
     const auto& [piece, added_id] = pieces[i];
     if (added_id >= 0) {
@@ -96,8 +131,25 @@ Draft Pipeline::encode(std::string_view text, size_t index) const {
     }
     work.tokens.clear();
     model->tokenize(piece, work.tokens);
-    for (const auto& [id, begin, end] : work.tokens)
-      push(out, id, vocabulary.token(id).value_or(std::string_view()), characters.convert(piece.origin(begin, end)), i);
+    for (const auto& [id, begin, end] : work.tokens) {
+      const auto token = vocabulary.token(id).value_or(std::string_view());
+      budget.charge(token);
+      push(out, id, token, characters.convert(piece.origin(begin, end)), i);
+    }
+  }
+}
+
+Draft Pipeline::encode(std::string_view text, size_t index) const {
+  if (text.size() > kMostTextBytes)
+    throw ValueError(str(where, ": a text of ", text.size(), " bytes is more than can be encoded at once (1 GiB)"));
+  if (!is_utf8(text)) throw ValueError(str(where, ": the text to encode is not well-formed UTF-8: ", quote(text)));
+  Draft draft;
+  Encoding& out = draft.encoding;
+  {
+    const Lease lease(text.size());
+    split(text, lease.work.text);
+    lease.work.text.trim();
+    tokenize(text, lease.work, out);
   }
   out.type_ids.assign(out.ids.size(), static_cast<int64_t>(index));
   out.special_tokens_mask.assign(out.ids.size(), 0);

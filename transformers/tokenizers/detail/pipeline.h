@@ -16,6 +16,8 @@
 
 namespace transformers::detail {
 
+struct EncodeWorkspace;
+
 /// What tokenizer.json describes, but for truncation and padding. Immutable once built, and shared.
 struct Pipeline {
   std::string where = {};
@@ -35,6 +37,10 @@ struct Pipeline {
   [[nodiscard]] size_t added_tokens(bool is_pair) const {
     return post_processor == nullptr ? 0 : post_processor->added_tokens(is_pair);
   }
+
+ private:
+  void split(std::string_view text, Workspace& work) const;
+  void tokenize(std::string_view text, EncodeWorkspace& work, Encoding& out) const;
 };
 
 /// Everything but the model, from the object of tokenizer.json; `added_tokens` are added last.
@@ -52,15 +58,5 @@ void check(const PaddingOptions& options);
                                                         std::optional<TruncationOptions> truncation = {},
                                                         std::optional<PaddingOptions> padding = {});
 [[nodiscard]] const Pipeline& pipeline_of(const Tokenizer& tokenizer);
-
-/// Runs `work(i)` for every i below `count` on all cores; rethrows the first exception.
-template <class Work>
-void parallel_for(size_t count, const Work& work);
-void run_parallel(size_t count, void (*call)(const void*, size_t), const void* work);
-template <class Work>
-void parallel_for(size_t count, const Work& work) {
-  run_parallel(
-      count, [](const void* w, size_t i) { (*static_cast<const Work*>(w))(i); }, &work);
-}
 
 }  // namespace transformers::detail

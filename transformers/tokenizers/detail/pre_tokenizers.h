@@ -20,6 +20,13 @@ struct Workspace {
   Arena arena = {};
   std::vector<Piece> pieces = {}, next = {};
   std::vector<Match> matches = {};
+
+  /// Gives back what a long text needed only on the way to its pieces.
+  void trim() {
+    constexpr size_t kKept = size_t{1} << 16;
+    if (next.capacity() > kKept) next = {};
+    if (matches.capacity() > kKept) matches = {};
+  }
 };
 
 /// Splits pieces further; immutable and thread-safe.
