@@ -163,7 +163,7 @@ TEST(ChatTemplate, StopsTemplatesThatWorkTooMuch) {
 }
 
 TEST(ChatTemplate, StopsDeepAndLongTemplates) {
-  constexpr size_t kMany = 300'000;
+  constexpr size_t kMany = 150'000;
   for (const auto* part : {"(", "[", "{", "-", "not ", "a.", "a|", "a(", "a[", "1+", "1 if ", "a and ", "x ** ", "~"})
     expect_quick_failure("{{ " + repeated(part, kMany) + "1 }}");
   expect_quick_failure("{{ 1" + repeated("|abs", kMany) + " }}");
@@ -175,6 +175,43 @@ TEST(ChatTemplate, StopsDeepAndLongTemplates) {
   expect_quick_failure(repeated("{% raw %}", 100'000));
   EXPECT_EQ(ChatTemplate(repeated("{{ a }}b", 100'000)).render(Json::object()), repeated("b", 100'000));
   EXPECT_EQ(ChatTemplate("{{ {" + repeated("1:2,", 100'000) + "}|length }}").render(Json::object()), "1");
+}
+
+// The growth of each is stopped by the one budget of all values, not by steps or by the size of one text.
+TEST(ChatTemplate, AllValuesShareOneBudgetOfMemory) {
+  for (const auto* source :
+       {"{% set ns = namespace(x=[1]) %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
+        "{% set ns = namespace(x=[]) %}{% for i in range(100) %}{% set ns.x = ns.x + [range(100000)|list] %}{% endfor "
+        "%}",
+        "{% set x = [1] * 3000000 %}",
+        "{% set ns = namespace(x=[]) %}{% for i in range(90) %}{% set ns.x = ns.x + ['a' * 1000000 ~ i] %}{% endfor %}",
+        "{% set ns = namespace(x=[]) %}{% set l = range(50000)|list %}{% for i in range(1000) %}"
+        "{% set ns.x = [ns.x, l|reverse] %}{{ (l|reverse)|first }}{% endfor %}",
+        "{% set ns = namespace(x=()) %}{% for i in range(99999) %}{% for j in range(9) %}"
+        "{% set ns.x = {1: ns.x, 2: j, 3: j} %}{% endfor %}{% endfor %}"})
+    EXPECT_NE(message_of(source).find("larger values"), std::string::npos) << source << "\n" << message_of(source);
+}
+
+TEST(ChatTemplate, MemoryOfTextsThatAreGoneIsFree) {
+  EXPECT_EQ(ChatTemplate("{% for i in range(150) %}{% set x = 'a' * 1000000 %}{% endfor %}done").render(Json::object()),
+            "done");
+  Json variables;
+  variables["text"] = std::string(10'000'000, 'a');
+  EXPECT_EQ(ChatTemplate("{% set a = text|upper %}{% set b = a|lower %}{{ (a ~ 'x')|length }}").render(variables),
+            "10000001");
+}
+
+TEST(ChatTemplate, WhatIsNotClosedIsNamedWithItsLine) {
+  for (const auto* open :
+       {"{{", "{%", "{#", "{{ a", "{% if a", "{# a", "{{ 'a", "{% raw %}a", "{{ (", "{{-", "{%-", "{#-"})
+    EXPECT_TRUE(message_of(std::string("a\nb\n") + open).starts_with("chat template, line 3: ")) << open;
+}
+
+TEST(ChatTemplate, TheTemplatesOwnMessageIsCut) {
+  const std::string message = message_of("{{ raise_exception('aé' * 100000) }}");
+  EXPECT_LT(message.size(), 1024U);
+  EXPECT_TRUE(message.ends_with("…"));
+  EXPECT_TRUE(message.starts_with("aéaé"));
 }
 
 TEST(ChatTemplate, RefusesWhatIsNoText) {

@@ -7,7 +7,7 @@
 
 namespace transformers {
 
-constexpr size_t kMaxTemplate = size_t{4} << 20;
+constexpr size_t kMaxTemplate = size_t{1} << 20;  // a syntax tree takes a hundred times as much
 
 struct ChatTemplate::Impl {
   jinja::Program program;

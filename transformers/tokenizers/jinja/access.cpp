@@ -182,6 +182,7 @@ Value get_slice(Interpreter& in, const Value& object, const Value (&parts)[3]) {
   std::vector<Value> items;
   const auto count = static_cast<size_t>(range.size());
   in.charge(count / 4);
+  in.check_memory(count * sizeof(Value));
   items.reserve(count);
   for (size_t i = 0; i < count; ++i)
     items.push_back(object.items()[static_cast<size_t>(range.start + static_cast<int64_t>(i) * range.step)]);

@@ -85,6 +85,7 @@ Value repeat(Interpreter& in, const Value& value, int64_t count) {
     size_t total = 0;
     if (__builtin_mul_overflow(value.text().size(), times, &total)) total = SIZE_MAX;
     in.charge_text(total);
+    in.check_memory(total);
     std::string out;
     out.reserve(total);
     for (size_t i = 0; i < times && total > 0; ++i) out += value.text();
@@ -93,6 +94,7 @@ Value repeat(Interpreter& in, const Value& value, int64_t count) {
   size_t total = 0;
   if (__builtin_mul_overflow(value.items().size(), times, &total)) total = SIZE_MAX / 2;
   in.charge(total > kMaxSteps ? kMaxSteps : total);
+  in.check_memory(total * sizeof(Value));
   std::vector<Value> items;
   items.reserve(total);
   for (size_t i = 0; i < times && total > 0; ++i) items.insert(items.end(), value.items().begin(), value.items().end());
@@ -105,7 +107,10 @@ Value concatenate(Interpreter& in, const Value& a, const Value& b) {
     return in.text(a.text() + b.text());
   }
   in.charge((a.items().size() + b.items().size()) / 4);
-  auto items = a.items();
+  in.check_memory((a.items().size() + b.items().size()) * sizeof(Value));
+  std::vector<Value> items;
+  items.reserve(a.items().size() + b.items().size());
+  items.insert(items.end(), a.items().begin(), a.items().end());
   items.insert(items.end(), b.items().begin(), b.items().end());
   return a.is(Kind::List) ? in.list(std::move(items)) : in.tuple(std::move(items));
 }

@@ -93,6 +93,7 @@ static Value run(Interpreter& in, const Builtin& row, const Value& self, std::sp
     return row.run(call);
   }
   Value items;
+  in.charge_items(args.size() + raw.positional.size() + 2 * raw.keyword.size());  // they live on in the generator
   return in.generator(
       [&in, &row, self, kept = std::vector<Value>(args.begin(), args.end()), raw, items](Value& out) mutable {
         if (items.is_missing()) {

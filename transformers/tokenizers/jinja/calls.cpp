@@ -73,6 +73,7 @@ Value Interpreter::call_loop(LoopObject& loop, const CallValues& arguments) {
 
 void Interpreter::exec_macro(const Stmt& stmt) {
   auto& macro = make<MacroObject>();
+  if (frame_) charge_items(2 * (frame_->slots.size() + 1));  // it keeps its frame
   macro.stmt = &stmt;
   macro.frame = frame_;
   store(stmt.id, Value(Kind::Macro, &macro));

@@ -42,6 +42,11 @@ struct Source {
   CallValues arguments;
 };
 
+std::shared_ptr<Source> make_source(Call& c) {
+  c.in.charge_items(c.raw.positional.size() + 2 * c.raw.keyword.size() + 8);
+  return std::make_shared<Source>(Source{Cursor(c.in, c.self), c.raw});
+}
+
 Value map_attribute(Call& c, std::shared_ptr<Source> source) {
   Value attribute, other;
   for (const auto& [name, value] : c.raw.keyword) {
@@ -64,7 +69,7 @@ bool has_keyword(const CallValues& arguments, std::string_view wanted) {
 
 Value map(Call& c) {
   if (!truth(c.in, c.self)) return nothing(c);
-  auto source = std::make_shared<Source>(Source{Cursor(c.in, c.self), c.raw});
+  auto source = make_source(c);
   if (c.raw.positional.empty() && has_keyword(c.raw, "attribute")) return map_attribute(c, std::move(source));
   if (c.raw.positional.empty() || !c.raw.positional[0].is_string()) c.in.fail("'map' needs the name of a filter");
   const std::string name = c.raw.positional[0].text();
@@ -80,7 +85,7 @@ Value map(Call& c) {
 template <bool by_attribute, bool keep>
 Value select(Call& c) {
   if (!truth(c.in, c.self)) return nothing(c);
-  auto source = std::make_shared<Source>(Source{Cursor(c.in, c.self), c.raw});
+  auto source = make_source(c);
   auto& positional = source->arguments.positional;
   const auto take = [&] {
     Value value = positional.front();

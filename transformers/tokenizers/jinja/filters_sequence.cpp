@@ -11,6 +11,7 @@ namespace transformers::jinja {
 namespace {
 
 Value generate(Interpreter& in, std::vector<Value> items) {
+  in.charge_items(items.capacity());
   auto rest = std::make_shared<std::vector<Value>>(std::move(items));
   std::reverse(rest->begin(), rest->end());
   return in.generator([rest](Value& out) {

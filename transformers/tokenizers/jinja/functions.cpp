@@ -9,8 +9,19 @@ namespace transformers::jinja {
 
 namespace {
 
-// The template's own words, without a place: they are meant for whoever wrote the conversation.
-Value raise_exception(Call& c) { throw ValueError(to_text(c.in, c.args[0])); }
+// The template's own words, without a place: they are meant for whoever wrote the conversation. They may hold all of
+// it.
+Value raise_exception(Call& c) {
+  constexpr size_t kMostBytes = 1000;
+  std::string text = to_text(c.in, c.args[0]);
+  if (text.size() > kMostBytes) {
+    size_t end = kMostBytes;
+    while ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    text.resize(end);
+    text += "…";
+  }
+  throw ValueError(text);
+}
 
 Value range(Call& c) {
   const auto& given = c.raw.positional;
@@ -82,6 +93,7 @@ Value strftime_now(Call& c) {
 Value make_cycler(Call& c) {
   if (c.raw.positional.empty() || !c.raw.keyword.empty()) c.in.fail("cycler takes at least one value");
   auto& made = c.in.make<CyclerObject>();
+  c.in.charge_items(c.raw.positional.size());
   made.items = c.raw.positional;
   return {Kind::Cycler, &made};
 }

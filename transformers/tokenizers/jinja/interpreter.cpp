@@ -20,6 +20,8 @@ Interpreter::Interpreter(const Program& program, const Json& variables) : progra
     }
     if (const Json* value = variables.find(program.names[i])) root_[i] = import(*value);
   }
+  most_memory_ = kMaxMemory + 4 * memory_;
+  memory_ = 0;
   for (const int id : program.hidden) root_[static_cast<size_t>(id)] = Value();
 }
 
@@ -56,6 +58,9 @@ void Interpreter::check_stack() const {
 Value Interpreter::text(std::string bytes) {
   charge_text(bytes.size());
   auto text = std::make_shared<Text>();
+  charge_memory(bytes.capacity() + sizeof(Text));
+  text->counter = &memory_;
+  text->counted = bytes.capacity() + sizeof(Text);
   text->points = count_points(bytes);
   text->bytes = std::move(bytes);
   return Value(std::shared_ptr<const Text>(std::move(text)));
@@ -63,6 +68,7 @@ Value Interpreter::text(std::string bytes) {
 
 Value Interpreter::list(std::vector<Value> items) {
   charge(items.size() / 4);
+  charge_items(items.capacity());
   auto& array = make<Array>();
   array.items = std::move(items);
   return {Kind::List, &array};
@@ -89,11 +95,13 @@ Value Interpreter::import(const Json& json, int depth) {
     auto made = std::make_shared<Text>();
     made->bytes = json.as_string();
     made->points = count_points(made->bytes);
+    memory_ += made->bytes.size();
     return Value(std::shared_ptr<const Text>(std::move(made)));
   }
   if (json.is_array()) {
     auto& array = make<Array>();
     array.items.reserve(json.size());
+    charge_items(json.size());
     for (const auto& item : json.as_array()) array.items.push_back(import(item, depth + 1));
     return {Kind::List, &array};
   }

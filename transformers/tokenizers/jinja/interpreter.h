@@ -12,7 +12,9 @@
 namespace transformers::jinja {
 
 constexpr size_t kMaxText = size_t{64} << 20;  // bytes of any one string, the output included
-constexpr size_t kMaxSteps = 4'000'000;        // about half a second
+constexpr size_t kMaxMemory =
+    size_t{64} << 20;                    // bytes of all values of a rendering, and four times its variables besides
+constexpr size_t kMaxSteps = 4'000'000;  // about half a second
 constexpr size_t kMaxStack = size_t{3} << 19;  // bytes
 constexpr int kMaxCalls = 200;                 // macros and recursive loops within each other
 constexpr int64_t kMaxRange = 100'000;         // as the reference's sandbox
@@ -31,6 +33,17 @@ class Interpreter {
   void charge(size_t steps) {
     if ((steps_ += steps) > kMaxSteps) fail("the template does more work than any chat needs; it was stopped");
   }
+  /// Counts memory that lives as long as the rendering: that of everything but texts, as values may refer to each other
+  /// in circles.
+  void charge_memory(size_t bytes) {
+    check_memory(bytes);
+    memory_ += bytes;
+  }
+  void charge_items(size_t count) { charge_memory(count * sizeof(Value)); }
+  /// Throws when so much more memory is not to be had: asked before a vector or a text is made.
+  void check_memory(size_t bytes) const {
+    if (bytes > most_memory_ - memory_) fail("the template makes larger values than any chat needs; it was stopped");
+  }
   /// Charges for handling `bytes` of text and refuses more than any text may have.
   void charge_text(size_t bytes);
   void check_stack() const;
@@ -41,6 +54,7 @@ class Interpreter {
   Value generator(std::function<bool(Value&)> next);
   template <class T>
   T& make() {
+    charge_memory(sizeof(T) + kPerObject);
     objects_.push_back(std::make_unique<T>());
     return static_cast<T&>(*objects_.back());
   }
@@ -50,6 +64,7 @@ class Interpreter {
   bool test(std::string_view name, const Value& subject, const CallValues& arguments);
 
  private:
+  static constexpr size_t kPerObject = 32;  // what an allocation costs besides
   enum class Flow : uint8_t { Normal, Break, Continue };
   friend struct LoopAccess;
 
@@ -89,6 +104,7 @@ class Interpreter {
   Value import(const Json& json, int depth = 0);
 
   const Program& program_;
+  size_t memory_ = 0, most_memory_ = SIZE_MAX;  // of all values; set once the variables are there
   std::vector<std::unique_ptr<Object>> objects_ = {};
   std::vector<Value> root_ = {};       // by number of the name
   std::shared_ptr<Frame> frame_ = {};  // null at the top level

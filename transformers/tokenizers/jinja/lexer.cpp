@@ -152,7 +152,6 @@ void Lexer::lex_raw(size_t body) {
 }
 
 void Lexer::lex_comment() {
-  if (at_ == source_.size()) return;
   const size_t close = source_.find("#}", at_);
   if (close == kNone) fail_at(line_, "expected '#}', the end of a comment, before the end of the template");
   const bool has_sign = close > at_ && (source_[close - 1] == '-' || source_[close - 1] == '+');

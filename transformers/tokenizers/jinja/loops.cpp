@@ -33,6 +33,7 @@ int64_t length(Interpreter& in, LoopObject& loop) {
   if (loop.length >= 0) return loop.length;
   std::vector<Value> rest;
   for (Value item; loop.cursor.next(in, item);) rest.push_back(std::move(item));
+  in.charge_items(rest.size());
   rest.insert(rest.begin(), loop.pending.rbegin(), loop.pending.rend());
   loop.pending.assign(rest.rbegin(), rest.rend());
   return loop.length = loop.index0 + 1 + static_cast<int64_t>(rest.size());

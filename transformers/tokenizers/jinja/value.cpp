@@ -61,6 +61,7 @@ void Dict::set(Interpreter& in, const Value& key, Value value) {
     items[at].second = std::move(value);
     return;
   }
+  in.charge_memory(2 * sizeof(Item));  // and its place in the index
   items.emplace_back(key, std::move(value));
   if (items.size() <= kIndexFrom) return;
   if (index_.empty())
@@ -154,6 +155,7 @@ std::vector<Value> collect(Interpreter& in, const Value& iterable) {
   Cursor cursor(in, iterable);
   if (iterable.is_array()) {
     in.charge(iterable.items().size() / 4);
+    in.check_memory(iterable.items().size() * sizeof(Value));
     return iterable.items();
   }
   std::vector<Value> items;

@@ -40,9 +40,19 @@ enum class Kind : uint8_t {
   DictType,
 };
 
+/// `counter`, where there is one, holds the bytes of all living texts of a rendering, which outlives them.
 struct Text {
   std::string bytes;
   size_t points = 0;
+  size_t* counter = nullptr;
+  size_t counted = 0;
+
+  Text() = default;
+  ~Text() {
+    if (counter) *counter -= counted;
+  }
+  Text(const Text&) = delete;
+  Text& operator=(const Text&) = delete;
 };
 
 /// Base of everything that a Value points to. The interpreter of one rendering owns all of it, so cycles cannot leak.
