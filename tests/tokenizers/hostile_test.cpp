@@ -142,6 +142,105 @@ TEST(HostileTokenizer, RefusesTextThatIsNoUtf8) {
     EXPECT_THROW((void)tokenizer->encode(text), ValueError);
 }
 
+std::string repeated(const std::string& part, size_t times) {
+  std::string out = part;
+  for (size_t i = 1; i < times; ++i) out += "," + part;
+  return out;
+}
+
+// The message of the ValueError that `call` throws.
+template <class Call>
+std::string message_of(const Call& call) {
+  try {
+    call();
+  } catch (const ValueError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+void expect_too_large(const std::string& part, const std::string& component) {
+  const std::string message = message_of([&] { (void)load(with(part))->encode("a b"); });
+  for (const auto& word : {std::string("bad.json"), component, std::string("256 MiB")})
+    EXPECT_NE(message.find(word), std::string::npos) << "no " << word << " in '" << message << "'";
+}
+
+TEST(HostileTokenizer, NormalizersThatMakeATextHugeAreStopped) {
+  const std::string megabyte(1 << 20, 'x');
+  const std::string prepend = R"({"type":"Prepend","prepend":")" + megabyte + R"("})";
+  expect_too_large(R"("normalizer":{"type":"Sequence","normalizers":[)" + repeated(prepend, 50) + "]}", "normalizers[");
+  const std::string doubled = R"({"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaaaaaaaa"})";
+  expect_too_large(R"("normalizer":{"type":"Sequence","normalizers":[)" + repeated(doubled, 60) + "]}", "normalizers[");
+  const std::string huge = R"({"type":"Replace","pattern":{"Regex":"."},"content":")" + megabyte + R"("})";
+  expect_too_large(R"("normalizer":{"type":"Sequence","normalizers":[)" + repeated(huge, 2) + "]}", "normalizers[1]");
+  const std::string tokens = R"("added_tokens":[{"id":7,"content":"<t>","normalized":false}])";
+  const auto tokenizer = load(with(R"("normalizer":)" + prepend + "," + tokens));
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "a<t>";
+  EXPECT_NE(message_of([&] { (void)tokenizer->encode(text); }).find("normalizer"), std::string::npos);
+  EXPECT_FALSE(tokenizer->encode("a").ids.empty());
+}
+
+TEST(HostileTokenizer, AddedTokensThatBeginLikeTheTextAreStopped) {
+  const std::string token = std::string(1 << 18, 'a') + "c";
+  const auto tokenizer = load(with(R"("added_tokens":[{"id":7,"content":")" + token + R"("}])"));
+  EXPECT_NE(message_of([&] { (void)tokenizer->encode(std::string(1 << 19, 'a')); }).find("added_tokens"),
+            std::string::npos);
+}
+
+TEST(HostileTokenizer, LongChainsOfNormalizersWork) {
+  const auto tokenizer = load(
+      with(R"("normalizer":{"type":"Sequence","normalizers":[)" + repeated(R"({"type":"Lowercase"})", 200) + "]}"));
+  EXPECT_EQ(tokenizer->encode(std::string(1 << 20, 'A')).ids.size(), size_t{1} << 20);
+}
+
+TEST(HostileTokenizer, DecodersThatMakeATextHugeAreStopped) {
+  const std::string doubled = R"({"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaaaaaaaa"})";
+  const auto tokenizer = load(with(R"("decoder":{"type":"Sequence","decoders":[)" + repeated(doubled, 60) + "]}"));
+  const std::string message = message_of([&] { (void)tokenizer->decode(std::vector<int64_t>{0, 1}); });
+  EXPECT_NE(message.find("bad.json: decoder.decoders["), std::string::npos) << message;
+  const auto long_token = load(bpe(R"({")" + std::string(1 << 20, 'x') + R"(":0})", "[]"));
+  EXPECT_THROW((void)long_token->decode(std::vector<int64_t>(1000, 0)), ValueError);
+}
+
+TEST(HostileTokenizer, TokensThatAreLongerThanTheirTextAreStopped) {
+  const auto tokenizer =
+      load(R"({"model":{"type":"WordLevel","vocab":{")" + std::string(1 << 20, 'x') + R"(":0},"unk_token":")" +
+           std::string(1 << 20, 'x') + R"("},"pre_tokenizer":{"type":"WhitespaceSplit"}})");
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "a ";
+  EXPECT_NE(message_of([&] { (void)tokenizer->encode(text); }).find("model"), std::string::npos);
+}
+
+TEST(HostileTokenizer, RefusesTemplatesThatAddTooMuch) {
+  const auto processor = [](const std::string& single, const std::string& tokens) {
+    return with(R"("post_processor":{"type":"TemplateProcessing","single":[)" + single +
+                R"(],"pair":[],"special_tokens":{"s":)" + tokens + "}}");
+  };
+  const std::string sequence = R"({"Sequence":{"id":"A","type_id":0}})",
+                    special = R"({"SpecialToken":{"id":"s","type_id":0}})";
+  const std::string one = R"({"id":"s","ids":[1],"tokens":["b"]})";
+  EXPECT_EQ(refusal(processor(special + "," + sequence, one)), "");
+  expect_names(processor(repeated(sequence, 1000), one), "post_processor", "single");
+  const std::string many =
+      R"({"id":"s","ids":[)" + repeated("1", 2000) + R"(],"tokens":[)" + repeated("\"b\"", 2000) + "]}";
+  expect_names(processor(special + "," + sequence, many), "post_processor", "single");
+  const std::string large = R"({"id":"s","ids":[1],"tokens":[")" + std::string(5000, 'b') + R"("]})";
+  expect_names(processor(special + "," + sequence, large), "post_processor", "tokens");
+}
+
+TEST(HostileTokenizer, PartsAndPaddingBeyondMeasureAreRefused) {
+  const auto tokenizer = load(with(R"("version":"1.0")"));
+  const std::string text(100'000, 'b');
+  tokenizer->set_truncation(TruncationOptions{.max_length = 5000, .stride = 4999});
+  EXPECT_NE(message_of([&] { (void)tokenizer->encode(text); }).find("stride"), std::string::npos);
+  tokenizer->set_truncation(TruncationOptions{.max_length = 20});
+  EXPECT_NE(message_of([&] { (void)tokenizer->encode_pair(text, text); }).find("truncation"), std::string::npos);
+  tokenizer->set_truncation(std::nullopt);
+  tokenizer->set_padding(PaddingOptions{.length = 1 << 24, .pad_token = std::string(1000, 'p')});
+  EXPECT_NE(message_of([&] { (void)tokenizer->encode("a"); }).find("padding"), std::string::npos);
+}
+
 Json gguf(const std::string& more) {
   return Json::parse(
       R"({"tokenizer.ggml.model":"gpt2","tokenizer.ggml.pre":"gpt-2","tokenizer.ggml.tokens":["a","b","ab","<|end|>","<think>"],)"

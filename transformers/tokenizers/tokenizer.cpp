@@ -33,6 +33,9 @@ struct Tokenizer::Impl {
     size_t longest = 0;
     for (const auto& draft : drafts) longest = std::max(longest, draft.size());
     const size_t length = detail::padded_length(longest, *padding);
+    size_t missing = 0;
+    for (const auto& draft : drafts) missing += draft.missing_tokens(length);
+    detail::check_padding(missing, *padding);
     for (auto& draft : drafts) draft.pad(length, *padding);
   }
   [[nodiscard]] Encoding encode_one(std::string_view text, const std::string_view* pair,
@@ -116,6 +119,9 @@ void Tokenizer::pad(std::vector<Encoding>& encodings, const PaddingOptions& opti
   size_t longest = 0;
   for (const auto& encoding : encodings) longest = std::max(longest, encoding.ids.size());
   const size_t length = detail::padded_length(longest, options);
+  size_t total = 0;
+  for (const auto& encoding : encodings) total += length - std::min(length, encoding.ids.size());
+  detail::check_padding(total, options);
   for (auto& encoding : encodings) {
     Draft draft;
     auto sequences = std::move(encoding.sequence_ids);
@@ -134,14 +140,17 @@ std::string Tokenizer::decode(std::span<const int64_t> ids, bool skip_special_to
   const Pipeline& p = *impl_->pipeline;
   std::vector<std::string> tokens;
   tokens.reserve(ids.size());
+  const size_t most_bytes = detail::most_decoded_bytes(ids.size());
+  size_t size_bytes = 0;
   for (const int64_t id : ids) {
     if (id < 0 || id > int64_t{UINT32_MAX}) continue;
     const auto token = p.token(static_cast<uint32_t>(id));
     if (!token || (skip_special_tokens && p.added.is_special(*token))) continue;
     tokens.emplace_back(*token);
+    detail::check_decoded(size_bytes += token->size(), most_bytes, p.where);
   }
   if (p.decoder == nullptr) return join(tokens, " ");
-  p.decoder->decode(tokens);
+  p.decoder->decode(tokens, most_bytes);
   return join(tokens, "");
 }
 

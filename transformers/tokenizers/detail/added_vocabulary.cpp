@@ -9,6 +9,8 @@
 
 namespace transformers::detail {
 
+constexpr size_t kLeastSteps = 10'000'000, kStepsPerByte = 256;
+
 AddedToken parse_added_token(const Fields& fields) {
   return {.content = fields.text("content"),
           .single_word = fields.flag("single_word", false),
@@ -25,12 +27,15 @@ void TextFinder::build() {
   for (size_t i = 1; i < starts_.size(); ++i) starts_[i] += starts_[i - 1];
 }
 
-std::optional<TextFinder::Found> TextFinder::longest_at(std::string_view text, size_t at) const {
+std::optional<TextFinder::Found> TextFinder::longest_at(std::string_view text, size_t at, size_t& steps) const {
   // The texts that agree so far are neighbours; each further byte narrows them.
   const auto lead = static_cast<uint8_t>(text[at]);
   size_t low = starts_[lead], high = starts_[lead + 1U];
   std::optional<Found> best;
+  const size_t most_steps = kLeastSteps + kStepsPerByte * text.size();
   for (size_t depth = 1; low < high; ++depth) {
+    if (++steps > most_steps)
+      throw ValueError("added_tokens: looking for them takes too long, as long ones begin like much of the text");
     if (texts_[low].first.size() == depth) {
       best = Found{at, at + depth, texts_[low].second};
       while (low < high && texts_[low].first.size() == depth) ++low;
@@ -48,11 +53,11 @@ std::optional<TextFinder::Found> TextFinder::longest_at(std::string_view text, s
   return best;
 }
 
-std::optional<TextFinder::Found> TextFinder::find(std::string_view text, size_t from) const {
+std::optional<TextFinder::Found> TextFinder::find(std::string_view text, size_t from, size_t& steps) const {
   for (size_t at = from; at < text.size(); ++at) {
     const auto lead = static_cast<uint8_t>(text[at]);
     if (starts_[lead] == starts_[lead + 1U]) continue;
-    if (const auto found = longest_at(text, at)) return found;
+    if (const auto found = longest_at(text, at, steps)) return found;
   }
   return std::nullopt;
 }
@@ -144,7 +149,8 @@ void AddedVocabulary::split(const NormalizedText& source, const TextFinder& find
   if (finder.empty()) return push(0, text.size(), -1);
   size_t covered = 0;
   // The search goes on behind each find itself, not behind the white space that it took, as in the reference.
-  for (auto found = finder.find(text, 0); found; found = finder.find(text, found->end)) {
+  size_t steps = 0;
+  for (auto found = finder.find(text, 0, steps); found; found = finder.find(text, found->end, steps)) {
     const AddedToken& token = entries_.at(found->id).token;
     size_t begin = found->begin, end = found->end;
     if (token.single_word && !stands_alone(text, begin, end)) continue;

@@ -40,10 +40,11 @@ class TextFinder {
     uint32_t id = 0;
   };
   /// The first, and there the longest, occurrence from `from` on.
-  [[nodiscard]] std::optional<Found> find(std::string_view text, size_t from) const;
+  /// Texts of megabytes that begin alike can make this quadratic: `steps` counts, and ValueError stops it.
+  [[nodiscard]] std::optional<Found> find(std::string_view text, size_t from, size_t& steps) const;
 
  private:
-  [[nodiscard]] std::optional<Found> longest_at(std::string_view text, size_t at) const;
+  [[nodiscard]] std::optional<Found> longest_at(std::string_view text, size_t at, size_t& steps) const;
   std::vector<std::pair<std::string, uint32_t>> texts_;  // sorted
   std::vector<uint32_t> starts_;                         // by first byte: where its texts begin
 };

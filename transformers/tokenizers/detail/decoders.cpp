@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/tokenizers/detail/metaspace.h"
 #include "transformers/tokenizers/detail/pattern.h"
@@ -14,7 +15,7 @@ namespace {
 class BpeDecoder final : public Decoder {
  public:
   explicit BpeDecoder(const Fields& fields) : suffix_(fields.text("suffix", "</w>")) {}
-  void decode(std::vector<std::string>& tokens) const override {
+  void decode(std::vector<std::string>& tokens, size_t) const override {
     if (suffix_.empty()) return;
     for (size_t i = 0; i < tokens.size(); ++i)
       tokens[i] = replace_all(tokens[i], suffix_, i + 1 == tokens.size() ? "" : " ");
@@ -26,7 +27,7 @@ class BpeDecoder final : public Decoder {
 
 class ByteLevel final : public Decoder {
  public:
-  void decode(std::vector<std::string>& tokens) const override {
+  void decode(std::vector<std::string>& tokens, size_t) const override {
     std::string all, bytes;
     for (const auto& token : tokens) all += byte_alphabet_to_bytes(token, bytes) ? bytes : token;
     tokens = {utf8_lossy(all)};
@@ -46,7 +47,7 @@ std::string clean_up(std::string text) {
 class WordPiece final : public Decoder {
  public:
   explicit WordPiece(const Fields& fields) : prefix_(fields.text("prefix")), cleans_(fields.flag("cleanup")) {}
-  void decode(std::vector<std::string>& tokens) const override {
+  void decode(std::vector<std::string>& tokens, size_t) const override {
     for (size_t i = 0; i < tokens.size(); ++i) {
       auto& token = tokens[i];
       if (i > 0) {
@@ -69,7 +70,7 @@ class Metaspace final : public Decoder {
   explicit Metaspace(const Fields& fields) : options_(parse_metaspace(fields)) {
     append_utf8(mark_, options_.replacement);
   }
-  void decode(std::vector<std::string>& tokens) const override {
+  void decode(std::vector<std::string>& tokens, size_t) const override {
     for (size_t i = 0; i < tokens.size(); ++i)
       tokens[i] = replace_all(tokens[i], mark_, i == 0 && options_.prepend != PrependScheme::Never ? "" : " ");
   }
@@ -85,7 +86,7 @@ class Ctc final : public Decoder {
       : pad_(fields.text("pad_token")),
         delimiter_(fields.text("word_delimiter_token")),
         cleans_(fields.flag("cleanup")) {}
-  void decode(std::vector<std::string>& tokens) const override {
+  void decode(std::vector<std::string>& tokens, size_t) const override {
     tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
     for (auto& token : tokens) {
       if (!pad_.empty()) token = replace_all(token, pad_, "");
@@ -103,7 +104,7 @@ class Ctc final : public Decoder {
 
 class Fuse final : public Decoder {
  public:
-  void decode(std::vector<std::string>& tokens) const override { tokens = {join(tokens, "")}; }
+  void decode(std::vector<std::string>& tokens, size_t) const override { tokens = {join(tokens, "")}; }
 };
 
 class Strip final : public Decoder {
@@ -111,7 +112,7 @@ class Strip final : public Decoder {
   explicit Strip(const Fields& fields) : start_(fields.number("start")), stop_(fields.number("stop")) {
     append_utf8(content_, fields.character("content"));
   }
-  void decode(std::vector<std::string>& tokens) const override {
+  void decode(std::vector<std::string>& tokens, size_t) const override {
     for (auto& token : tokens) {
       std::string_view rest = token;
       for (int64_t i = 0; i < start_ && rest.starts_with(content_); ++i) rest.remove_prefix(content_.size());
@@ -128,27 +129,32 @@ class Strip final : public Decoder {
 class Replace final : public Decoder {
  public:
   explicit Replace(const Fields& fields)
-      : pattern_(Pattern::from_json(fields, "pattern")), content_(fields.text("content")) {}
-  void decode(std::vector<std::string>& tokens) const override {
+      : pattern_(Pattern::from_json(fields, "pattern")), content_(fields.text("content")), where_(fields.where()) {}
+  void decode(std::vector<std::string>& tokens, size_t most_bytes) const override {
     std::vector<Match> matches;
+    size_t taken = 0;
     for (auto& token : tokens) {
       matches.clear();
       pattern_.find(token, matches);
       std::string out;
-      for (const auto& [begin, end, is_match] : matches) out += is_match ? content_ : token.substr(begin, end - begin);
+      for (const auto& [begin, end, is_match] : matches) {
+        out += is_match ? std::string_view(content_) : std::string_view(token).substr(begin, end - begin);
+        check_decoded(taken + out.size(), most_bytes, where_);
+      }
+      taken += out.size();
       token = std::move(out);
     }
   }
 
  private:
   Pattern pattern_;
-  std::string content_;
+  std::string content_, where_;
 };
 
 // Runs of <0x41> tokens become the text of their bytes, or one U+FFFD each when they are no UTF-8.
 class ByteFallback final : public Decoder {
  public:
-  void decode(std::vector<std::string>& tokens) const override {
+  void decode(std::vector<std::string>& tokens, size_t) const override {
     std::vector<std::string> out;
     std::string bytes;
     const auto flush = [&] {
@@ -190,8 +196,8 @@ class Sequence final : public Decoder {
   explicit Sequence(const Fields& fields) {
     for (const auto& child : fields.children("decoders")) steps_.push_back(make_decoder(child));
   }
-  void decode(std::vector<std::string>& tokens) const override {
-    for (const auto& step : steps_) step->decode(tokens);
+  void decode(std::vector<std::string>& tokens, size_t most_bytes) const override {
+    for (const auto& step : steps_) step->decode(tokens, most_bytes);
   }
 
  private:
@@ -221,6 +227,14 @@ constexpr Component<Made> kDecoders[] = {
 };
 
 }  // namespace
+
+size_t most_decoded_bytes(size_t tokens) { return std::max(size_t{1} << 26, 256 * tokens); }
+
+void check_decoded(size_t size_bytes, size_t most_bytes, std::string_view where) {
+  if (size_bytes > most_bytes)
+    throw ValueError(str(where, ": decoding gives more than ", most_bytes,
+                         " bytes of text; the limit is 64 MiB, or 256 bytes for each token"));
+}
 
 std::unique_ptr<Decoder> make_decoder(const Fields& fields) { return make_component(kDecoders, fields); }
 

@@ -2,39 +2,74 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 
 namespace transformers::detail {
+
+constexpr size_t kMostParts = size_t{1} << 22;  // a part takes some 400 bytes besides its tokens
+
 namespace {
 
-// Calls `act` with every per-token list of one or two encodings.
+// Calls `act` with every per-token list, as a pointer to the member. Going list by list, and freeing each at once,
+// keeps the memory of long texts low.
 template <class Act>
-void for_each_list(Encoding& a, Encoding& b, const Act& act) {
-  act(a.ids, b.ids);
-  act(a.type_ids, b.type_ids);
-  act(a.tokens, b.tokens);
-  act(a.offsets, b.offsets);
-  act(a.word_ids, b.word_ids);
-  act(a.special_tokens_mask, b.special_tokens_mask);
-  act(a.attention_mask, b.attention_mask);
+void for_each_list(const Act& act) {
+  act(&Encoding::ids);
+  act(&Encoding::type_ids);
+  act(&Encoding::tokens);
+  act(&Encoding::offsets);
+  act(&Encoding::word_ids);
+  act(&Encoding::special_tokens_mask);
+  act(&Encoding::attention_mask);
 }
 
-Draft part_of(const Draft& whole, size_t begin, size_t end) {
-  Draft part;
-  for_each_list(part.encoding, const_cast<Encoding&>(whole.encoding), [&](auto& to, const auto& from) {
-    to.assign(from.begin() + static_cast<std::ptrdiff_t>(begin), from.begin() + static_cast<std::ptrdiff_t>(end));
-  });
-  return part;
+std::ptrdiff_t signed_of(size_t value) { return static_cast<std::ptrdiff_t>(value); }
+
+// Moves the elements behind each other into the longer list.
+template <class T>
+void append_list(std::vector<T>& to, std::vector<T>&& from) {
+  std::vector<T> more = std::move(from);
+  if (to.size() < more.size() && to.capacity() < to.size() + more.size()) {
+    more.insert(more.begin(), std::make_move_iterator(to.begin()), std::make_move_iterator(to.end()));
+    to = std::move(more);
+  } else {
+    to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  }
 }
 
-void append_tokens(Draft& to, const Draft& from) {
+void append_tokens(Draft& to, Draft&& from) {
   const size_t shift = to.size();
   for (size_t i = 0; i < to.ranges.size(); ++i)
     if (from.ranges[i]) to.ranges[i] = Draft::Range{from.ranges[i]->first + shift, from.ranges[i]->second + shift};
-  for_each_list(to.encoding, const_cast<Encoding&>(from.encoding),
-                [](auto& a, const auto& b) { a.insert(a.end(), b.begin(), b.end()); });
+  for_each_list([&](auto list) { append_list(to.encoding.*list, std::move(from.encoding.*list)); });
+}
+
+// Overlapping parts, and every part of one text with every part of another, may be many times the text.
+void check_overflow(size_t tokens, size_t text_tokens) {
+  constexpr size_t kLeast = size_t{1} << 22, kMostTimes = 16;
+  if (tokens > std::max(kLeast, kMostTimes * text_tokens))
+    throw ValueError(str("truncation: the parts of a text of ", text_tokens, " tokens would take ", tokens,
+                         " together, more than 16 times as many; choose a smaller stride or a larger max_length"));
+}
+
+size_t with_overflow(const Draft& draft) {
+  size_t tokens = draft.size();
+  for (const auto& part : draft.overflowing) tokens += part.size();
+  return tokens;
+}
+
+// Tokens of all combinations of what two drafts hold.
+void check_combinations(const Draft& a, const Draft& b) {
+  const size_t tokens_a = with_overflow(a), tokens_b = with_overflow(b);
+  const size_t parts_a = 1 + a.overflowing.size(), parts_b = 1 + b.overflowing.size();
+  size_t left = 0, right = 0, total = 0;
+  if (__builtin_mul_overflow(tokens_a, parts_b, &left) || __builtin_mul_overflow(tokens_b, parts_a, &right) ||
+      __builtin_add_overflow(left, right, &total))
+    total = SIZE_MAX;
+  check_overflow(total, tokens_a + tokens_b);
 }
 
 Draft joined(Draft left, const Draft& right) {
@@ -43,6 +78,10 @@ Draft joined(Draft left, const Draft& right) {
 }
 
 }  // namespace
+
+void Draft::reserve(size_t tokens) {
+  for_each_list([&](auto list) { (encoding.*list).reserve(tokens); });
+}
 
 void Draft::push_special(int64_t id, std::string_view token, int64_t type) {
   encoding.ids.push_back(id);
@@ -55,6 +94,7 @@ void Draft::push_special(int64_t id, std::string_view token, int64_t type) {
 }
 
 void Draft::append(Draft&& other) {
+  if (!overflowing.empty() || !other.overflowing.empty()) check_combinations(*this, other);
   std::vector<Draft> overflow;
   for (const auto& mine : overflowing) {
     overflow.push_back(joined(mine, other));
@@ -66,7 +106,7 @@ void Draft::append(Draft&& other) {
       if (other.ranges[i]) ranges[i] = other.ranges[i];
     encoding = std::move(other.encoding);
   } else {
-    append_tokens(*this, other);
+    append_tokens(*this, std::move(other));
   }
   overflowing = std::move(overflow);
 }
@@ -83,8 +123,11 @@ void Draft::truncate(size_t most, size_t stride, Side direction) {
   if (stride >= most)
     throw ValueError(str("truncation: stride ", stride, " must be less than the ", most,
                          " tokens that are left for the text; choose a smaller stride or a larger max_length"));
-  std::vector<Range> parts;
   const size_t step = most - stride;
+  if (count / step > kMostParts)
+    throw ValueError(str("truncation: a text of ", count, " tokens falls into more than ", kMostParts,
+                         " parts; choose a larger max_length or a smaller stride"));
+  std::vector<Range> parts;
   if (direction == Side::Right) {
     for (size_t begin = 0; parts.empty() || parts.back().second != count; begin += step)
       parts.emplace_back(begin, std::min(begin + most, count));
@@ -92,10 +135,22 @@ void Draft::truncate(size_t most, size_t stride, Side direction) {
     for (size_t end = count; parts.empty() || parts.back().first != 0; end -= step)
       parts.emplace_back(end > most ? end - most : 0, end);
   }
-  Draft first = part_of(*this, parts[0].first, parts[0].second);
-  for (size_t i = 1; i < parts.size(); ++i)
-    first.overflowing.push_back(part_of(*this, parts[i].first, parts[i].second));
-  *this = std::move(first);
+  check_overflow(parts.size() * most, count);
+  std::vector<Draft> drafts(parts.size());
+  for_each_list([&](auto list) {
+    const auto from = std::exchange(encoding.*list, {});
+    for (size_t i = 0; i < parts.size(); ++i)
+      (drafts[i].encoding.*list)
+          .assign(from.begin() + signed_of(parts[i].first), from.begin() + signed_of(parts[i].second));
+  });
+  *this = std::move(drafts.front());
+  overflowing.assign(std::make_move_iterator(drafts.begin() + 1), std::make_move_iterator(drafts.end()));
+}
+
+size_t Draft::missing_tokens(size_t length) const {
+  size_t missing = length - std::min(length, size());
+  for (const auto& part : overflowing) missing += part.missing_tokens(length);
+  return missing;
 }
 
 void Draft::pad(size_t length, const PaddingOptions& options) {
@@ -169,6 +224,15 @@ void truncate_drafts(std::vector<Draft>& drafts, const TruncationOptions& option
     throw ValueError(str("truncation: the text to shorten has ", drafts[which].size(), " tokens, ", excess,
                          " would have to go to reach max_length; use the strategy LongestFirst"));
   drafts[which].truncate(drafts[which].size() - excess, static_cast<size_t>(options.stride), options.direction);
+}
+
+void check_padding(size_t missing_tokens, const PaddingOptions& options) {
+  constexpr size_t kPerToken = 112, kMostBytes = size_t{4} << 30;  // what an Encoding holds for each token
+  const size_t each = kPerToken + options.pad_token.size();
+  if (missing_tokens > kMostBytes / each)
+    throw ValueError(str("padding: ", missing_tokens, " padding tokens of ", each,
+                         " bytes each are more than the 4 GiB allowed; choose a smaller length, or encode fewer texts "
+                         "at once"));
 }
 
 size_t padded_length(size_t longest, const PaddingOptions& options) {

@@ -17,9 +17,18 @@ struct SpecialToken {
   int64_t id = 0;
 };
 
+// Special tokens come with every text, and with every part of one: what a file may ask for is limited.
+constexpr size_t kMostSpecialBytes = 4096, kMostPieces = 256, kMostSpecials = 1024;
+
+void check_special(const Fields& fields, std::string_view key, std::string_view token) {
+  if (token.size() > kMostSpecialBytes)
+    fields.fail(key, str("has a token of ", token.size(), " bytes, at most ", kMostSpecialBytes, " are expected"));
+}
+
 SpecialToken parse_special(const Fields& fields, std::string_view key) {
   const auto& pair = fields.list(key);
   if (pair.size() != 2 || !pair[0].is_string() || !as_token_id(pair[1])) fields.fail(key, "must be [token, id]");
+  check_special(fields, key, pair[0].as_string());
   return {pair[0].as_string(), *as_token_id(pair[1])};
 }
 
@@ -70,6 +79,7 @@ Draft wrap(Draft&& draft, size_t index, const SpecialToken* before, const Specia
   draft.encoding.special_tokens_mask.assign(draft.size(), 0);
   draft.set_sequence(index);
   Draft out;
+  out.reserve(draft.size() + 2);
   if (before != nullptr) out.push_special(before->id, before->text, type);
   out.append(std::move(draft));
   out.push_special(after.id, after.text, type);
@@ -139,6 +149,9 @@ class TemplateProcessing final : public PostProcessor {
     if (fields.find("special_tokens") != nullptr) parse_specials(fields.child("special_tokens"));
     single_ = parse_template(fields, "single");
     pair_ = parse_template(fields, "pair");
+    for (const bool is_pair : {false, true})
+      if (added_tokens(is_pair) > kMostSpecials)
+        fields.fail(is_pair ? "pair" : "single", str("adds more than ", kMostSpecials, " special tokens"));
     for (const auto& piece : single_)
       if (piece.sequence == 1) fields.fail("single", "uses sequence B, which a single text lacks");
   }
@@ -183,6 +196,7 @@ class TemplateProcessing final : public PostProcessor {
       for (size_t i = 0; i < ids.size(); ++i) {
         if (!as_token_id(ids[i]) || !tokens[i].is_string())
           entry.fail("ids", "must be token ids, and 'tokens' strings");
+        check_special(entry, "tokens", tokens[i].as_string());
         list.push_back({tokens[i].as_string(), *as_token_id(ids[i])});
       }
       specials_[name] = std::move(list);
@@ -190,6 +204,8 @@ class TemplateProcessing final : public PostProcessor {
   }
   std::vector<Piece> parse_template(const Fields& fields, std::string_view key) const {
     std::vector<Piece> out;
+    if (fields.list(key).size() > kMostPieces)
+      fields.fail(key, str("has ", fields.list(key).size(), " pieces, at most ", kMostPieces, " are expected"));
     for (const auto& element : fields.children(key)) {
       if (element.find("Sequence") != nullptr) {
         const Fields sequence = element.child("Sequence");
