@@ -5,8 +5,8 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
-#include "transformers/mapping/dialects/gguf_conversion.h"
-#include "transformers/mapping/dialects/gguf_fields.h"
+#include "transformers/mapping/dialects/detail/gguf_conversion.h"
+#include "transformers/mapping/dialects/detail/gguf_fields.h"
 #include "transformers/mapping/key_match.h"
 
 namespace transformers {

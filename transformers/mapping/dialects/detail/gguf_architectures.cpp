@@ -3,7 +3,7 @@
 #include <array>
 
 #include "transformers/base/strings.h"
-#include "transformers/mapping/dialects/gguf_fields.h"
+#include "transformers/mapping/dialects/detail/gguf_fields.h"
 
 namespace transformers::detail {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "transformers/base/json.h"
-#include "transformers/mapping/dialects/gguf_architectures.h"
+#include "transformers/mapping/dialects/detail/gguf_architectures.h"
 #include "transformers/mapping/dialects/gguf_export.h"
 
 namespace transformers::detail {

@@ -6,7 +6,7 @@
 #include "transformers/base/strings.h"
 #include "transformers/dtypes/quants.h"
 #include "transformers/mapping/dialects/gguf_export.h"
-#include "transformers/mapping/dialects/gguf_fields.h"
+#include "transformers/mapping/dialects/detail/gguf_fields.h"
 
 namespace transformers {
 

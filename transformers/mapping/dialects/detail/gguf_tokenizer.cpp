@@ -5,7 +5,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/gguf_pre_tokenizers.h"
-#include "transformers/mapping/dialects/gguf_fields.h"
+#include "transformers/mapping/dialects/detail/gguf_fields.h"
 
 namespace transformers::detail {
 

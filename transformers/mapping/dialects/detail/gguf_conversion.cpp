@@ -1,4 +1,4 @@
-#include "transformers/mapping/dialects/gguf_conversion.h"
+#include "transformers/mapping/dialects/detail/gguf_conversion.h"
 
 #include <algorithm>
 #include <cstring>
