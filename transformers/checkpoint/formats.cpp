@@ -17,12 +17,7 @@ namespace {
 
 // Alphabetical; a format is a file pair and a line here.
 constexpr const CheckpointFormat* kFormats[] = {
-    &flax_format,
-    &gguf_format,
-    &keras_format,
-    &pytorch_format,
-    &safetensors_format,
-    &tf_bundle_format,
+    &flax_format, &gguf_format, &keras_format, &pytorch_format, &safetensors_format, &tf_bundle_format,
 };
 
 // Weights that we know by name and cannot read, so that the error says so instead of calling them damaged.
