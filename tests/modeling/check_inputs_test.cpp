@@ -33,7 +33,10 @@ constexpr std::pair<std::string_view, std::string_view> kConfigs[] = {
 
 std::shared_ptr<PreTrainedModel> model_of(std::string_view class_name) {
   const auto* row = find_model_class(class_name);
-  const auto& architecture = *find_architecture(*row);
+  const auto all = architectures();
+  const auto& architecture = **std::ranges::find_if(all, [&](const Architecture* one) {
+    return std::ranges::any_of(one->classes, [&](const ModelClass& own) { return own.name == class_name; });
+  });
   const auto json =
       std::ranges::find(kConfigs, architecture.model_type, &std::pair<std::string_view, std::string_view>::first);
   auto config = architecture.config();

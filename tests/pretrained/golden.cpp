@@ -3,12 +3,18 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "transformers/base/strings.h"
 #include "transformers/nn/dtypes.h"
 
 namespace transformers::testing {
+
+TemporaryFolder::TemporaryFolder() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "transformers-test-XXXXXX").string();
+  path = ::mkdtemp(pattern.data());
+}
 
 std::filesystem::path data_folder() { return TRANSFORMERS_TEST_DATA; }
 

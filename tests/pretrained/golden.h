@@ -14,6 +14,15 @@
 
 namespace transformers::testing {
 
+/// Removed with everything in it when the test ends.
+struct TemporaryFolder {
+  TemporaryFolder();
+  ~TemporaryFolder() { std::filesystem::remove_all(path); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::filesystem::path path;
+};
+
 /// tests/data; see its README for the layout.
 [[nodiscard]] std::filesystem::path data_folder();
 

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <set>
 
 #include "golden.h"
+#include "tests/support/test_device.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/pretrained/auto.h"
@@ -47,12 +49,12 @@ void set_option(ModelInputs& inputs, const std::string& name, const Json& value)
 }
 
 ModelInputs step_inputs(const Folder& f, const std::string& prefix, const Json& step, const ModelOutput& before,
-                        at::ScalarType dtype) {
+                        at::ScalarType dtype, at::Device device) {
   ModelInputs inputs;
   for (const auto& name : step.at("inputs").as_array()) {
     auto tensor = f.inputs.at(prefix + name.as_string());
     if (at::isFloatingType(tensor.scalar_type())) tensor = tensor.to(dtype);
-    inputs.at(name.as_string()) = tensor;
+    inputs.at(name.as_string()) = tensor.to(device);
   }
   if (const auto* options = step.find("options"))
     for (const auto& [name, value] : options->as_object()) set_option(inputs, name, value);
@@ -64,8 +66,10 @@ ModelInputs step_inputs(const Folder& f, const std::string& prefix, const Json& 
   return inputs;
 }
 
-std::shared_ptr<PreTrainedModel> load(const Folder& f, const Json& test, const std::string& attention) {
-  FromPretrainedOptions options{.attn_implementation = attention, .dtype = test.get("dtype", "float32")};
+std::shared_ptr<PreTrainedModel> load(const Folder& f, const Json& test, const std::string& attention,
+                                      FromPretrainedOptions options) {
+  options.attn_implementation = attention;
+  options.dtype = test.get("dtype", "float32");
   if (const auto* config = test.find("config")) options.config = f.path / config->as_string();
   if (const auto* construct = test.find("construct")) options.kwargs = *construct;
   return load_by_class_name((f.path / test.at("model").as_string()).string(), test.at("class").as_string(), options)
@@ -73,19 +77,21 @@ std::shared_ptr<PreTrainedModel> load(const Folder& f, const Json& test, const s
 }
 
 // Runs one case under one attention implementation; the differences found.
-std::vector<std::string> run_case(const Folder& f, const Json& test, const std::string& attention) {
+std::vector<std::string> run_case(const Folder& f, const Json& test, const std::string& attention,
+                                  const FromPretrainedOptions& options = {}) {
   const at::NoGradGuard no_grad;
   std::vector<std::string> failures;
   const auto id = test.at("id").as_string();
-  const auto model = load(f, test, attention);
+  const auto model = load(f, test, attention, options);
   EXPECT_FALSE(model->is_training());
+  const auto device = model->dispatch ? at::Device(at::kCPU) : model->device();  // a dispatched model moves its inputs
   ModelOutput before;
   const auto& steps = test.at("steps").as_array();
   for (size_t i = 0; i < steps.size(); ++i) {
     const auto prefix = str(id, "/", i, "/");
-    const auto output = model->forward(step_inputs(f, prefix, steps[i], before, model->dtype()));
+    const auto output = model->forward(step_inputs(f, prefix, steps[i], before, model->dtype(), device));
     std::map<std::string, at::Tensor> found;
-    for (const auto& [name, tensor] : output.flatten()) found.emplace(name, tensor);
+    for (const auto& [name, tensor] : output.flatten()) found.emplace(name, tensor.cpu());
     for (const auto& name : steps[i].at("outputs").as_array()) {
       const auto it = found.find(name.as_string());
       const auto text = it == found.end() ? std::string("is absent")
@@ -117,6 +123,46 @@ TEST_P(Parity, ForwardEqualsTheReferenceInEveryCase) {
       }
     }
   EXPECT_GT(runs, 0u);
+}
+
+// Where the weights lie changes nothing but the place: maps over three accelerators, the CPU and the disk.
+std::vector<FromPretrainedOptions> placements(const Folder& f, const Json& test) {
+  const auto bytes = load(f, test, "sdpa", {})->get_memory_footprint();
+  const auto part = [&](double share) { return static_cast<int64_t>(share * static_cast<double>(bytes)); };
+  return {{.device_map = DeviceMap{{"", "disk"}}},
+          {.device_map = DeviceMap{{"", 1}}},
+          {.device_map = "balanced", .max_memory = MaxMemory{{0, bytes}, {1, bytes}, {2, bytes}, {"cpu", bytes}}},
+          {.device_map = "sequential", .max_memory = MaxMemory{{0, part(0.6)}, {1, part(0.2)}, {"cpu", part(0.4)}}},
+          {.device_map = "auto", .max_memory = MaxMemory{{"cpu", part(0.5)}}, .offload_buffers = true}};
+}
+
+std::string map_of(const FromPretrainedOptions& options, const Folder& f, const Json& test) {
+  std::string text;
+  const auto model = load(f, test, "sdpa", options);
+  for (const auto& [name, device] : *model->hf_device_map) text += str(name, ":", to_string(device), " ");
+  return text;
+}
+
+TEST_P(Parity, ForwardIsTheSameWhereverTheWeightsLie) {  // L06, L11–L13
+  register_test_devices();
+  const auto& f = folder(GetParam());
+  const logging::Capture quiet;
+  std::set<std::string> classes;
+  for (const auto& test : f.cases.at("cases").as_array()) {
+    const auto attention = test.at("attn").as_array().front().as_string();
+    if (!classes.insert(test.at("class").as_string() + attention).second) continue;  // once per class
+    for (auto options : placements(f, test)) {
+      const TemporaryFolder folder;
+      options.offload_folder = folder.path;
+      try {
+        for (const auto& failure : run_case(f, test, attention, options)) ADD_FAILURE() << failure;
+      } catch (const std::exception& error) {
+        ADD_FAILURE() << test.at("id").as_string() << " (" << attention << ") " << map_of(options, f, test) << ": "
+                      << error.what();
+      }
+    }
+  }
+  EXPECT_FALSE(classes.empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Goldens, Parity, ::testing::ValuesIn(golden_folders()),

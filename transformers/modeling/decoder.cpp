@@ -10,7 +10,8 @@
 namespace transformers {
 
 PreNormDecoderLayer::PreNormDecoderLayer(const Options& o, int64_t index)
-    : self_attn(child<nn::SelfAttention>("self_attn", o.attention, index)),
+    : DecoderLayer(o.class_name),
+      self_attn(child<nn::SelfAttention>("self_attn", o.attention, index)),
       mlp(child<nn::GatedMLP>("mlp", o.mlp)),
       input_layernorm(child<nn::RMSNorm>("input_layernorm", {.size = o.attention.hidden, .eps = o.norm_eps})),
       post_attention_layernorm(

@@ -15,6 +15,7 @@ namespace transformers {
 /// One residual block of a decoder: (batch, tokens, hidden) in and out.
 class DecoderLayer : public nn::Module {
  public:
+  using nn::Module::Module;
   virtual at::Tensor forward(const at::Tensor& x, const nn::LayerContext& context) = 0;
 };
 
@@ -22,6 +23,7 @@ class DecoderLayer : public nn::Module {
 class PreNormDecoderLayer final : public DecoderLayer {
  public:
   struct Options {
+    std::string class_name = {};  // the reference's name of it, by which device maps know what not to divide
     nn::SelfAttention::Options attention = {};
     nn::GatedMLP::Options mlp = {};
     double norm_eps = 1e-6;

@@ -13,8 +13,8 @@ namespace transformers {
 constexpr int64_t kIgnored = -100;
 
 static at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, int64_t ignored) {
-  return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}), labels.reshape({-1}).to(at::kLong), {},
-                                at::Reduction::Mean, ignored);
+  return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}),
+                                labels.reshape({-1}).to(logits.device(), at::kLong), {}, at::Reduction::Mean, ignored);
 }
 
 at::Tensor token_loss(const at::Tensor& logits, const at::Tensor& labels) {
@@ -47,11 +47,11 @@ at::Tensor sequence_loss(const PretrainedConfig& config, const at::Tensor& logit
   else
     check_labels(labels, logits.sizes(), type);
   if (type == "regression")
-    return count == 1 ? at::mse_loss(logits.squeeze(), labels.squeeze().to(logits.scalar_type()))
-                      : at::mse_loss(logits, labels.to(logits.scalar_type()));
+    return count == 1 ? at::mse_loss(logits.squeeze(), labels.squeeze().to(logits.options()))
+                      : at::mse_loss(logits, labels.to(logits.options()));
   if (type == "single_label_classification") return cross_entropy(logits, labels, kIgnored);
   if (type == "multi_label_classification")
-    return at::binary_cross_entropy_with_logits(logits, labels.to(logits.scalar_type()));
+    return at::binary_cross_entropy_with_logits(logits, labels.to(logits.options()));
   throw ValueError(str("unknown problem_type ", quote(type),
                        "; known are regression, single_label_classification, multi_label_classification"));
 }

@@ -12,6 +12,7 @@
 #include "transformers/nn/activations.h"
 #include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
+#include "transformers/placement/dispatch.h"
 
 namespace transformers {
 
@@ -237,6 +238,7 @@ int64_t PreTrainedModel::get_memory_footprint(bool return_buffers) const {
 }
 
 at::Device PreTrainedModel::device() const {
+  if (dispatch) return dispatch->main_device();
   for (const auto& tensor : parameters()) return tensor.device();
   for (const auto& tensor : buffers()) return tensor.device();
   return at::kCPU;
@@ -284,6 +286,7 @@ void PreTrainedModel::to(at::ScalarType wanted) {
   if (!at::isFloatingType(wanted))
     throw ValueError(str(model_class().name, " cannot be cast to ", std::string(c10::toString(wanted)),
                          ": it is not a floating type"));
+  check_movable();
   without_torch_errors(model_class().name, [&] {
     convert_tensors(*this, [&](const at::Tensor& tensor) {
       return at::isFloatingType(tensor.scalar_type()) ? tensor.detach().to(wanted) : tensor;
@@ -292,7 +295,18 @@ void PreTrainedModel::to(at::ScalarType wanted) {
   config->dtype = std::string(info(to_data_type(wanted)).name);
 }
 
+void PreTrainedModel::check_movable() const {
+  if (!dispatch) return;
+  if (const auto offloaded = dispatch->weights().names(); !offloaded.empty())
+    throw RuntimeError(str(model_class().name, " cannot be moved or cast: ", join(fold_names(offloaded), ", "),
+                           " are offloaded; load it with another device_map or dtype"));
+  if (hf_device_map && needs_dispatch(*hf_device_map))
+    logging::warning(str(model_class().name, " was placed by a device map; moving it as a whole undoes that"));
+}
+
 void PreTrainedModel::to(at::Device wanted) {
+  check_movable();
+  dispatch.reset();
   without_torch_errors(model_class().name, [&] {
     convert_tensors(*this, [&](const at::Tensor& tensor) { return tensor.detach().to(wanted); });
   });

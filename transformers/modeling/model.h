@@ -12,6 +12,7 @@
 #include "transformers/modeling/outputs.h"
 #include "transformers/nn/attention.h"
 #include "transformers/nn/layers.h"
+#include "transformers/placement/device_map.h"
 
 namespace transformers {
 
@@ -21,6 +22,7 @@ using StateDict = OrderedMap<std::string, at::Tensor>;
 struct FromPretrainedOptions;
 template <class M>
 struct LoadResult;
+class Dispatch;
 struct SavePretrainedOptions;
 struct GenerateOptions;
 struct GenerateResult;
@@ -41,6 +43,8 @@ class PreTrainedModel : public nn::Module {
   std::shared_ptr<PretrainedConfig> config;
   std::string name_or_path = {};
   std::shared_ptr<GenerationConfig> generation_config = {};
+  std::optional<DeviceMap> hf_device_map = {};  // set when the model was loaded with a device map
+  std::shared_ptr<Dispatch> dispatch = {};      // runs a model that lies on several devices, or partly on disk
 
   static constexpr bool kRunsOwnHooks = true;  // a root model has no handle
 
@@ -81,7 +85,8 @@ class PreTrainedModel : public nn::Module {
   [[nodiscard]] int64_t get_memory_footprint(bool return_buffers = true) const;
   [[nodiscard]] at::Device device() const;
   [[nodiscard]] at::ScalarType dtype() const;
-  /// Casts floating parameters and buffers; ties stay.
+  /// Casts floating parameters and buffers; ties stay. A model placed by a device map: Warning; one with offloaded
+  /// weights: RuntimeError.
   void to(at::ScalarType dtype);
   void to(at::Device device);
 
@@ -114,6 +119,7 @@ class PreTrainedModel : public nn::Module {
   [[nodiscard]] bool attention_gives_weights() const;
 
  private:
+  void check_movable() const;
   [[nodiscard]] ModelInputs completed(const ModelInputs& inputs) const;
   ModelOutput run_with_hooks(ModelInputs& inputs);
 };

@@ -5,9 +5,11 @@
 namespace transformers {
 
 /// What every Llama-like config says under the same field names, once its dependent fields are filled; the architecture
-/// adds its biases, windows and norms. No projection has a bias and attention is full.
+/// adds its biases, windows and norms. No projection has a bias and attention is full. `layer_class`: the reference's
+/// name of a block.
 template <class Config>
-[[nodiscard]] PreNormDecoderOptions pre_norm_options(const std::shared_ptr<Config>& config) {
+[[nodiscard]] PreNormDecoderOptions pre_norm_options(const std::shared_ptr<Config>& config,
+                                                     std::string_view layer_class) {
   auto& c = *given<DecoderModel>(config);
   c.resolve();
   return {.model = {.vocab = c.vocab_size,
@@ -19,6 +21,7 @@ template <class Config>
                                .max_positions = c.max_position_embeddings,
                                .parameters = c.rope_parameters}},
           .layer = {
+              .class_name = std::string(layer_class),
               .attention = {.hidden = c.hidden_size,
                             .heads = c.num_attention_heads,
                             .kv_heads = *c.num_key_value_heads,

@@ -20,7 +20,7 @@ void LlamaConfig::finish(std::string_view where) {
 }
 
 static PreNormDecoderOptions llama_options(const std::shared_ptr<LlamaConfig>& config) {
-  auto o = pre_norm_options(config);
+  auto o = pre_norm_options(config, "LlamaDecoderLayer");
   const auto& c = *config;
   o.layer.attention.bias = o.layer.attention.output_bias = c.attention_bias;
   o.layer.mlp.bias = c.mlp_bias;

@@ -11,7 +11,7 @@ void MistralConfig::finish(std::string_view where) {
 }
 
 static PreNormDecoderOptions mistral_options(const std::shared_ptr<MistralConfig>& config) {
-  auto o = pre_norm_options(config);
+  auto o = pre_norm_options(config, "MistralDecoderLayer");
   const auto& c = *config;
   if (c.sliding_window) o.model.windows.assign(static_cast<size_t>(c.num_hidden_layers), c.sliding_window);
   return o;

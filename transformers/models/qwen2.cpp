@@ -13,7 +13,7 @@ void Qwen2Config::finish(std::string_view where) {
 }
 
 static PreNormDecoderOptions qwen2_options(const std::shared_ptr<Qwen2Config>& config) {
-  auto o = pre_norm_options(config);
+  auto o = pre_norm_options(config, "Qwen2DecoderLayer");
   const auto& c = *config;
   o.model.windows = layer_windows(c.layer_types, c.sliding_window, c.num_hidden_layers);
   o.layer.attention.bias = true;

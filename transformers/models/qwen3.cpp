@@ -13,7 +13,7 @@ void Qwen3Config::finish(std::string_view where) {
 }
 
 static PreNormDecoderOptions qwen3_options(const std::shared_ptr<Qwen3Config>& config) {
-  auto o = pre_norm_options(config);
+  auto o = pre_norm_options(config, "Qwen3DecoderLayer");
   const auto& c = *config;
   o.model.windows = layer_windows(c.layer_types, c.sliding_window, c.num_hidden_layers);
   o.layer.attention.bias = o.layer.attention.output_bias = c.attention_bias;

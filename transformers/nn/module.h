@@ -66,6 +66,11 @@ class Facet {
   /// Replaces a parameter or buffer, registry entry and member at once. Loading, tying, casting, offload and pruning go
   /// through it. Throws KeyError for an unknown name.
   virtual void assign(const std::string& name, at::Tensor value) = 0;
+  /// Gives `forward` another tensor to compute with while the registry, and so what is saved, keeps its own: how
+  /// weights that live elsewhere come for one call. Nothing happens for an unknown name.
+  void lend(const std::string& name, at::Tensor value) noexcept {
+    if (const auto slot = slots_.find(name); slot != slots_.end()) *slot->second = std::move(value);
+  }
   /// Replaces a child module; its type must be that of the old one. Throws KeyError, TypeError.
   virtual void assign_child(const std::string& name, const std::shared_ptr<torch::nn::Module>& value) = 0;
 

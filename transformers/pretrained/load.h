@@ -15,12 +15,17 @@
 
 namespace transformers {
 
+/// What a load's differences mean. Harmless: a new head, or another task's head left out. Suspicious: a weight of the
+/// base model that is missing or unused, or of another shape, or a checkpoint of this very class that does not fit it.
+enum class LoadingVerdict { Complete, Harmless, Suspicious };
+
 /// Which keys of the model and of the checkpoint did not meet, and how.
 struct LoadingInfo {
   std::set<std::string> missing_keys, unexpected_keys;
   // key, shape in the checkpoint, shape in the model
   std::set<std::tuple<std::string, std::vector<int64_t>, std::vector<int64_t>>> mismatched_keys;
   std::vector<std::string> error_msgs;
+  LoadingVerdict verdict = LoadingVerdict::Complete;
 };
 
 /// A loaded model, pointer-like; `loading_info` is set when it was asked for.
@@ -42,12 +47,20 @@ struct FromPretrainedOptions {
   std::optional<StateDict> state_dict = {};  // instead of a file: no name is given then, but a config; copied
   std::optional<std::filesystem::path> cache_dir = {};
   bool ignore_mismatched_sizes = false;  // weights of another shape are initialised anew
+  /// Loads also where most keys of the model and most of the file have no partner, which is otherwise a RuntimeError:
+  /// such a model would consist of random numbers.
+  bool ignore_unmatched_keys = false;
   bool output_loading_info = false;
   bool local_files_only = false;  // always so in this version: nothing is downloaded
   std::string revision = "main";
   std::optional<bool> use_safetensors = {};
   std::optional<std::string> attn_implementation = {};  // "eager", "sdpa" or a registered name
-  std::optional<std::string> dtype = {};  // "auto", "float32", "bfloat16", "float16", "float64"; absent: float32
+  std::optional<std::string> dtype = {};        // "auto", "float32", "bfloat16", "float16", "float64"; absent: float32
+  std::optional<DeviceMapArg> device_map = {};  // "auto", "balanced" …, a device, or modules → devices
+  std::optional<MaxMemory> max_memory = {};     // for automatic maps; absent: what is free
+  std::optional<std::filesystem::path> offload_folder = {};  // for weights on "disk" that cannot be read in place
+  bool offload_buffers = false;
+  std::optional<bool> low_cpu_mem_usage = {};  // always so; false together with a device_map: ValueError
   std::string subfolder = {};
   std::optional<std::string> variant = {};  // "fp16": model.fp16.safetensors
   /// Python's regular expressions and what replaces their matches in a key, \\1 being a group; the first that matches.

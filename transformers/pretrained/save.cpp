@@ -1,6 +1,7 @@
 #include "transformers/pretrained/save.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 
 #include <map>
@@ -17,6 +18,7 @@
 #include "transformers/mapping/key_match.h"
 #include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
+#include "transformers/placement/dispatch.h"
 
 namespace transformers {
 
@@ -29,6 +31,21 @@ using Extent = std::pair<const void*, size_t>;
 
 Extent extent(const at::Tensor& tensor) { return {tensor.const_data_ptr(), static_cast<size_t>(tensor.nbytes())}; }
 
+const WeightStore* offloaded_weights(const PreTrainedModel& model) {
+  return model.dispatch ? &model.dispatch->weights() : nullptr;
+}
+
+// True for two names of one offloaded weight, and for an offloaded one whose twin stands on a device.
+bool same_weight(const PreTrainedModel& model, const StateDict& state, const std::string& a, const std::string& b) {
+  const auto* weights = offloaded_weights(model);
+  if (!weights || (!weights->contains(a) && !weights->contains(b))) return false;
+  if (weights->contains(a) && weights->contains(b)) return weights->source_of(a) == weights->source_of(b);
+  const auto value = [&](const std::string& name) {
+    return weights->contains(name) ? weights->load(name) : state.at(name).detach().cpu();
+  };
+  return at::equal(value(a), value(b));
+}
+
 // The names of tensors that are one parameter, by declaration or by memory: name → the one that holds the bytes. Memory
 // that is shared and not declared is an error now, not a surprise when the file is loaded.
 std::map<std::string, std::string> find_aliases(const PreTrainedModel& model, const StateDict& state) {
@@ -39,13 +56,13 @@ std::map<std::string, std::string> find_aliases(const PreTrainedModel& model, co
   for (const auto& [name, tensor] : state) {
     const auto* source = ties.find(name);
     const auto* original = source ? state.find(*source) : nullptr;
-    const bool is_tied = original && (original->is_same(tensor) ||
+    const bool is_tied = original && (original->is_same(tensor) || same_weight(model, state, *source, name) ||
                                       (extent(*original) == extent(tensor) && original->sizes() == tensor.sizes()));
     if (is_tied) {
       aliases.emplace(name, *source);
       continue;
     }
-    if (tensor.numel() == 0) continue;
+    if (tensor.numel() == 0 || tensor.is_meta()) continue;
     const auto [it, fresh] = owners.emplace(extent(tensor), name);
     if (!fresh) undeclared.push_back(str(it->second, " = ", name));
   }
@@ -81,13 +98,16 @@ std::vector<CheckpointWriteEntry> entries_of(const PreTrainedModel& model, const
   for (const auto& [name, tensor] : state) {
     const auto alias = aliases.find(name);
     if (alias != aliases.end() && options.safe_serialization) continue;
-    if (tensor.is_meta())
+    const auto* weights = offloaded_weights(model);
+    const bool is_offloaded = tensor.is_meta() && weights && weights->contains(name);
+    if (tensor.is_meta() && !is_offloaded)
       throw RuntimeError(str(quote(name), " has no values and cannot be saved; load the model first"));
-    entries.push_back({.name = in_file(name),
-                       .dtype = to_data_type(tensor.scalar_type()),
-                       .shape = tensor.sizes().vec(),
-                       .bytes = [tensor = tensor] { return bytes_of(tensor); },
-                       .alias_of = alias == aliases.end() ? std::string() : in_file(alias->second)});
+    entries.push_back(
+        {.name = in_file(name),
+         .dtype = to_data_type(tensor.scalar_type()),
+         .shape = tensor.sizes().vec(),
+         .bytes = [=, name = name, tensor = tensor] { return bytes_of(is_offloaded ? weights->load(name) : tensor); },
+         .alias_of = alias == aliases.end() ? std::string() : in_file(alias->second)});
   }
   return entries;
 }
@@ -127,6 +147,8 @@ void PreTrainedModel::save_pretrained(const fs::path& folder, const SavePretrain
   if (options.push_to_hub) throw NotImplementedError("save_pretrained: push_to_hub is not in this version");
   if (!options.is_main_process) return;
   const auto state = options.state_dict ? *options.state_dict : state_dict();
+  if (dispatch && !dispatch->weights().names().empty())
+    logging::warning("the model is partly offloaded; memory must have room for one shard while it is saved");
   const auto entries = without_torch_errors(model_class().name, [&] { return entries_of(*this, state, options); });
   const auto saved = config->clone();
   saved->architectures = {std::string(model_class().name)};

@@ -31,6 +31,32 @@ std::string mismatches(const LoadingInfo& info) {
 
 }  // namespace
 
+LoadingVerdict judge(const LoadingInfo& info, const PreTrainedModel& model) {
+  if (info.missing_keys.empty() && info.unexpected_keys.empty() && info.mismatched_keys.empty())
+    return LoadingVerdict::Complete;
+  const auto& trained = model.config->architectures;
+  const bool same_class = std::find(trained.begin(), trained.end(), model.model_class().name) != trained.end();
+  // A head's weights lie outside the body; a body alone has nothing outside.
+  const bool has_head = &const_cast<PreTrainedModel&>(model).base_model() != &model;
+  const auto prefix = model.base_model_prefix() + ".";
+  const auto is_of_body = [&](const std::string& key) { return !has_head || key.starts_with(prefix); };
+  const bool touches_body = std::any_of(info.missing_keys.begin(), info.missing_keys.end(), is_of_body) ||
+                            std::any_of(info.unexpected_keys.begin(), info.unexpected_keys.end(),
+                                        [&](const std::string& key) { return key.starts_with(prefix); });
+  return same_class || touches_body || !info.mismatched_keys.empty() ? LoadingVerdict::Suspicious
+                                                                     : LoadingVerdict::Harmless;
+}
+
+void refuse_strangers(const PreTrainedModel& model, const std::string& source, size_t matched, size_t in_model,
+                      size_t in_file) {
+  if (in_model == 0 || 2 * matched >= in_model || (in_file > 0 && 2 * matched >= in_file)) return;
+  throw RuntimeError(
+      str(source, ": ", uint64_t{matched}, " of the ", uint64_t{in_file}, " tensors in the checkpoint fit the ",
+          uint64_t{in_model}, " of ", model.model_class().name,
+          ", so nearly all of it would be random; name the class that the checkpoint was made from, or set "
+          "ignore_unmatched_keys"));
+}
+
 void report_loading(const LoadingInfo& info, const PreTrainedModel& model, const std::string& source,
                     bool ignore_mismatched_sizes) {
   const auto name = model.model_class().name;

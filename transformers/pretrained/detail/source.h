@@ -13,7 +13,7 @@ namespace transformers {
 /// The files of one load: where they lie and, once asked for, the open checkpoint.
 struct Source {
   Snapshot snapshot = {};
-  std::unique_ptr<CheckpointReader> reader = {};
+  std::shared_ptr<const CheckpointReader> reader = {};
   std::string config_origin = "the given config";  // the file that describes the model, for errors
   bool is_memory = false;                          // the weights are the caller's state dict, there are no files
 };

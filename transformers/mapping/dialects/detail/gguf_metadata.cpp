@@ -5,8 +5,8 @@
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/dtypes/quants.h"
-#include "transformers/mapping/dialects/gguf_export.h"
 #include "transformers/mapping/dialects/detail/gguf_fields.h"
+#include "transformers/mapping/dialects/gguf_export.h"
 
 namespace transformers {
 

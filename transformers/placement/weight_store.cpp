@@ -1,0 +1,89 @@
+#include "transformers/placement/weight_store.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "transformers/base/error.h"
+#include "transformers/base/strings.h"
+#include "transformers/nn/dtypes.h"
+#include "transformers/placement/materialize.h"
+
+namespace transformers {
+
+namespace {
+
+// Tells the system about the whole pages that `bytes` touches; `inside`: only about those that nothing else shares.
+void advise(std::span<const std::byte> bytes, int advice, bool inside) {
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+  auto end = begin + bytes.size();
+  begin = (inside ? begin + page - 1 : begin) / page * page;
+  end = (inside ? end : end + page - 1) / page * page;
+  if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
+}  // namespace
+
+void WeightStore::hold(const std::string& name, const at::Tensor& tensor) { held_[name] = tensor.detach().cpu(); }
+
+void WeightStore::read_in_place(const std::string& name, DiskWeight weight) { disk_[name] = std::move(weight); }
+
+void WeightStore::alias(const std::string& name, const std::string& source) {
+  if (name != source) aliases_[name] = source_of(source);
+}
+
+const std::string& WeightStore::source_of(const std::string& name) const {
+  const auto found = aliases_.find(name);
+  return found == aliases_.end() ? name : found->second;
+}
+
+const DiskWeight* WeightStore::on_disk(const std::string& name) const {
+  const auto found = disk_.find(source_of(name));
+  return found == disk_.end() ? nullptr : &found->second;
+}
+
+bool WeightStore::contains(const std::string& name) const {
+  return on_disk(name) != nullptr || held_.contains(source_of(name));
+}
+
+at::Tensor WeightStore::load(const std::string& name) const {
+  if (const auto* weight = on_disk(name))
+    return materialize(*weight->reader, *weight->entry, Op::Rename, 0, weight->dtype);
+  const auto held = held_.find(source_of(name));
+  if (held == held_.end()) throw KeyError(str("no offloaded weight is called ", quote(name)));
+  return held->second;
+}
+
+void WeightStore::prefetch(const std::string& name) const {
+  if (const auto* weight = on_disk(name)) advise(weight->reader->bytes(*weight->entry).bytes, MADV_WILLNEED, false);
+}
+
+void WeightStore::release(const std::string& name) const {
+  if (const auto* weight = on_disk(name)) advise(weight->reader->bytes(*weight->entry).bytes, MADV_DONTNEED, true);
+}
+
+std::vector<std::string> WeightStore::names() const {
+  std::vector<std::string> out;
+  for (const auto& [name, tensor] : held_) out.push_back(name);
+  for (const auto& [name, weight] : disk_) out.push_back(name);
+  for (const auto& [name, source] : aliases_) out.push_back(name);
+  std::sort(out.begin(), out.end(), natural_less);
+  return out;
+}
+
+Json WeightStore::index() const {
+  Json::Object rows;
+  for (const auto& name : names()) {
+    const auto* weight = on_disk(name);
+    if (!weight) continue;
+    rows.emplace_back(name,
+                      Json(Json::Object{{"safetensors_file", weight->reader->files()[weight->entry->file].native()},
+                                        {"weight_name", weight->entry->name},
+                                        {"dtype", std::string(info(to_data_type(weight->dtype)).name)}}));
+  }
+  return Json(std::move(rows));
+}
+
+}  // namespace transformers

@@ -1,0 +1,266 @@
+#include "transformers/pretrained/detail/fill.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/equal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <thread>
+#include <unordered_map>
+
+#include "transformers/base/error.h"
+#include "transformers/base/files.h"
+#include "transformers/base/logging.h"
+#include "transformers/base/parallel.h"
+#include "transformers/base/strings.h"
+#include "transformers/checkpoint/safetensors.h"
+#include "transformers/nn/dtypes.h"
+#include "transformers/placement/dispatch.h"
+#include "transformers/placement/materialize.h"
+
+namespace transformers {
+
+namespace {
+
+// A weight on its way: on its device, or left in its file until it is needed.
+struct Value {
+  at::Tensor tensor = {};
+  std::optional<DiskWeight> disk = {};
+
+  [[nodiscard]] at::Tensor on_cpu() const {
+    if (!disk) return tensor.cpu();
+    return materialize(*disk->reader, *disk->entry, Op::Rename, 0, disk->dtype);
+  }
+  [[nodiscard]] at::ScalarType dtype() const { return disk ? disk->dtype : tensor.scalar_type(); }
+};
+using Values = std::unordered_map<std::string, Value>;
+
+const Device kOnCpu = "cpu";
+
+const Device& device_of(const DeviceMap* map, const std::string& name) {
+  const auto* device = map ? find_device(*map, name) : nullptr;
+  return device ? *device : kOnCpu;
+}
+
+bool keeps_float32(const Architecture& architecture, const std::string& name, at::ScalarType dtype) {
+  if (dtype != at::kHalf) return false;
+  const auto parts = split(name, '.');
+  return std::any_of(architecture.keep_in_fp32.begin(), architecture.keep_in_fp32.end(), [&](std::string_view module) {
+    return std::find(parts.begin(), parts.end(), module) != parts.end();
+  });
+}
+
+int64_t head_count(const PretrainedConfig& config, const std::string& field) {
+  const auto value = field.empty() ? Json() : config.get(field);
+  return value.is_int() ? value.as_int() : 0;
+}
+
+class Filler {
+ public:
+  Filler(PreTrainedModel& model, const FillRequest& request, WeightStore& weights)
+      : model_(model), request_(request), weights_(weights) {}
+
+  void read() {
+    const auto& planned = request_.plan->tensors;
+    std::vector<Value> values(planned.size());
+    const auto total = static_cast<int64_t>(planned.size());
+    std::atomic<size_t> done{0};
+    const auto read_one = [&](size_t i) {
+      values[i] = read_planned(planned[i]);
+      logging::report_progress({"Loading weights", static_cast<int64_t>(++done), total, "tensors"});
+    };
+    // Views of the mapping cost nothing; threads pay only where tensors are expanded or cast.
+    const bool all_views = std::all_of(planned.begin(), planned.end(), [&](const PlannedTensor& tensor) {
+      return tensor.op == Op::Rename && to_scalar_type(tensor.entry->dtype) == request_.dtype;
+    });
+    run_parallel(values.size(), read_one,
+                 {.threads = all_views ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, 4u)});
+    for (size_t i = 0; i < values.size(); ++i) values_.emplace(planned[i].name, std::move(values[i]));
+  }
+
+  // Integer weights would load and fail in the first product.
+  void check_types() const {
+    const auto state = model_.state_dict();
+    for (const auto& [name, value] : values_)
+      if (at::isFloatingType(state.at(name).scalar_type()) != at::isFloatingType(value.dtype()))
+        throw RuntimeError(str(request_.source, ": ", quote(name), " is of type ",
+                               info(to_data_type(value.dtype())).name,
+                               " in the checkpoint, the model needs a floating type there"));
+  }
+
+  // A key that the class ties may lie in a file under any of its names.
+  void tie(std::set<std::string>& missing) {
+    for (const auto& [target, source] : model_.all_tied_weights_keys()) {
+      const auto from = values_.find(source), to = values_.find(target);
+      const bool has_source = from != values_.end(), has_target = to != values_.end();
+      if (has_source && has_target && !at::equal(from->second.on_cpu(), to->second.on_cpu())) {
+        logging::warning(str("the checkpoint holds different values for ", quote(target), " and ", quote(source),
+                             ", which the config ties; both are kept; set tie_word_embeddings to false to say so"));
+        continue;
+      }
+      if (!has_source && has_target) values_.emplace(source, moved(to->second, source));
+      if (!has_source && !has_target) continue;  // both stay missing; the tie made on meta is renewed afterwards
+      values_[target] = moved(values_.at(source), target);
+      if (weights_held_for(target) && weights_held_for(source)) aliases_.emplace_back(target, source);
+      missing.erase(source);
+      missing.erase(target);
+    }
+  }
+
+  std::set<std::string> assign() {
+    const at::NoGradGuard no_grad;
+    std::set<std::string> filled;
+    for (auto& [name, value] : values_) {
+      filled.insert(name);
+      if (value.disk) {
+        weights_.read_in_place(name, *value.disk);
+      } else if (weights_held_for(name)) {
+        weights_.hold(name, value.tensor);
+      } else {
+        if (at::isFloatingType(value.tensor.scalar_type())) value.tensor.set_requires_grad(true);
+        assign_tensor(model_, name, value.tensor);
+      }
+    }
+    for (const auto& [target, source] : aliases_) weights_.alias(target, source);
+    return filled;
+  }
+
+ private:
+  [[nodiscard]] bool weights_held_for(const std::string& name) const {
+    return request_.device_map && is_offloaded(*request_.device_map, device_of(request_.device_map, name));
+  }
+  [[nodiscard]] bool is_for_disk(const std::string& name) const {
+    return device_of(request_.device_map, name) == Device("disk");
+  }
+
+  Value read_planned(const PlannedTensor& planned) const {
+    const auto type = keeps_float32(model_.architecture(), planned.name, request_.dtype) ? at::kFloat : request_.dtype;
+    if (is_for_disk(planned.name) && can_stay(planned))
+      return {.disk = DiskWeight{request_.reader, planned.entry, final_type(*planned.entry, type)}};
+    auto tensor =
+        materialize(*request_.reader, *planned.entry, planned.op, head_count(*model_.config, planned.heads), type);
+    return placed(planned.name, std::move(tensor));
+  }
+
+  // Integer weights are never cast.
+  static at::ScalarType final_type(const CheckpointEntry& entry, at::ScalarType wanted) {
+    const auto own = to_scalar_type(entry.dtype);
+    return own && !at::isFloatingType(*own) ? *own : wanted;
+  }
+
+  // In a safetensors file a weight is read where it is, if nothing but a cast is to be done.
+  [[nodiscard]] bool can_stay(const PlannedTensor& planned) const {
+    const auto& file = request_.reader->files()[planned.entry->file];
+    return planned.op == Op::Rename && file.extension() == ".safetensors" && to_scalar_type(planned.entry->dtype);
+  }
+
+  [[nodiscard]] Value placed(const std::string& name, at::Tensor tensor) const {
+    if (is_for_disk(name)) return {.disk = written(name, tensor)};
+    if (!weights_held_for(name)) tensor = tensor.to(torch_device(device_of(request_.device_map, name)));
+    return {.tensor = std::move(tensor)};
+  }
+
+  // A value that a tie gives to another name, on the device of that one.
+  [[nodiscard]] Value moved(const Value& value, const std::string& name) const {
+    if (value.disk && is_for_disk(name)) return value;
+    if (!value.disk && !is_for_disk(name) && !weights_held_for(name) &&
+        value.tensor.device() == torch_device(device_of(request_.device_map, name)))
+      return value;  // one tensor under two names
+    return placed(name, value.on_cpu());
+  }
+
+  [[nodiscard]] DiskWeight written(const std::string& name, const at::Tensor& tensor) const {
+    if (!request_.offload_folder)
+      throw ValueError(str(request_.source, ": the device map puts ", quote(name),
+                           " on disk, and it cannot be read where it lies; name an offload_folder to write it to"));
+    const auto held = tensor.contiguous();
+    const CheckpointWriteEntry entry{
+        .name = name, .dtype = to_data_type(held.scalar_type()), .shape = held.sizes().vec(), .bytes = [held] {
+          return SharedBytes{{static_cast<const std::byte*>(held.const_data_ptr()), held.nbytes()},
+                             std::make_shared<at::Tensor>(held)};
+        }};
+    const auto file = path_inside(*request_.offload_folder, name + ".safetensors", request_.source);
+    write_safetensors(file, {&entry, 1});
+    std::shared_ptr<const CheckpointReader> reader = open_checkpoint(file);
+    return {reader, reader->find(name), held.scalar_type()};
+  }
+
+  PreTrainedModel& model_;
+  const FillRequest& request_;
+  WeightStore& weights_;
+  Values values_;
+  std::vector<std::pair<std::string, std::string>> aliases_;
+};
+
+void create_offload_folder(const FillRequest& request) {
+  if (!request.offload_folder) return;
+  std::error_code code;
+  std::filesystem::create_directories(*request.offload_folder, code);
+  if (code) throw OSError(str(*request.offload_folder, ": cannot be created: ", code.message()));
+}
+
+// Gives the tensors called `missing` memory on the CPU and fresh values; loaded neighbours in the module are not
+// touched.
+void initialise_on_cpu(PreTrainedModel& model, const std::set<std::string>& missing) {
+  const std::function<void(PreTrainedModel&, torch::nn::Module&, const std::string&)> walk =
+      [&](PreTrainedModel& rules, torch::nn::Module& module, const std::string& prefix) {
+        for (const auto& child : module.named_children()) {
+          auto* nested = dynamic_cast<PreTrainedModel*>(child.value().get());
+          walk(nested ? *nested : rules, *child.value(), prefix + child.key() + ".");
+        }
+        auto* facet = dynamic_cast<nn::Facet*>(&module);
+        const auto own = module.named_parameters(false);
+        const auto is_missing = [&](const auto& item) { return missing.contains(prefix + item.key()); };
+        if (!facet || std::none_of(own.begin(), own.end(), is_missing)) return;
+        for (const auto& item : own) {
+          if (!item.value().defined()) continue;
+          const auto options = item.value().options().device(is_missing(item) ? at::kCPU : at::kMeta);
+          facet->assign(item.key(), at::empty(item.value().sizes(), options).set_requires_grad(true));
+        }
+        rules._init_weights(module);  // skips what stands on meta
+        for (const auto& item : own)
+          if (item.value().defined() && !is_missing(item)) facet->assign(item.key(), item.value());
+      };
+  walk(model, model, "");
+}
+
+}  // namespace
+
+std::set<std::string> fill_from_checkpoint(PreTrainedModel& model, const FillRequest& request, WeightStore& weights,
+                                           std::set<std::string>& missing) {
+  create_offload_folder(request);
+  Filler filler(model, request, weights);
+  filler.read();
+  filler.check_types();
+  filler.tie(missing);
+  return filler.assign();
+}
+
+void initialise_missing(PreTrainedModel& model, const std::set<std::string>& filled, const DeviceMap* device_map,
+                        WeightStore& weights) {
+  const at::NoGradGuard no_grad;
+  std::set<std::string> missing;
+  for (const auto& [name, tensor] : model.state_dict())
+    if (tensor.is_meta() && !filled.contains(name)) missing.insert(name);
+  if (missing.empty()) return;
+  initialise_on_cpu(model, missing);
+  const auto state = model.state_dict();
+  for (const auto& [target, source] : model.all_tied_weights_keys())
+    if (missing.contains(target) && missing.contains(source)) assign_tensor(model, target, state.at(source));
+  if (!device_map) return;
+  for (const auto& [name, tensor] : model.state_dict()) {
+    if (!missing.contains(name)) continue;
+    const auto& device = device_of(device_map, name);
+    if (is_offloaded(*device_map, device)) {
+      weights.hold(name, tensor);
+      assign_tensor(model, name, at::empty_like(tensor, tensor.options().device(at::kMeta)));
+    } else if (tensor.device() != torch_device(device)) {
+      assign_tensor(model, name, tensor.to(torch_device(device)).set_requires_grad(true));
+    }
+  }
+}
+
+}  // namespace transformers
