@@ -108,7 +108,6 @@ void state_decoder(GgufFields& fields) {
     fields.set(suffix, head_size);
   if (!fields.has("attention.head_count_kv"))
     fields.set("attention.head_count_kv", fields.integer("num_attention_heads"));
-  fields.set("vocab_size", fields.integer("vocab_size"));
   state_gguf_rope(fields);
 }
 

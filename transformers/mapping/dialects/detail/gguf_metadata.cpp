@@ -130,6 +130,7 @@ Json gguf_metadata(const Json& config, const GgufTokenizerFiles& tokenizer, cons
   if (!name.empty()) fields.set("general.name", name);
   state_gguf_file_type(options.dtype, metadata);
   for (const auto& field : row.fields) state_field(fields, field);
+  fields.set("vocab_size", fields.integer("vocab_size"));  // llama.cpp asks for it where there is no tokenizer
   row.state(fields);
   for (const auto& field : row.fields)
     if (!field.is_optional && !fields.has(field.suffix))
