@@ -136,9 +136,16 @@ TEST(Pickle, VerifyFindsAChangedByte) {
   const auto reader = open_checkpoint(pickle_file("zip.bin"));
   auto content = read_text(pickle_file("zip.bin"));
   verify_pytorch(folder.write("whole.bin", content));
+  EXPECT_EQ(reader->verify(*reader->find("whole")), Integrity::Intact);
   content[reader->find("whole")->offset + 5] ^= 1;
   const auto damaged = folder.write("damaged.bin", content);
-  EXPECT_EQ(open_checkpoint(damaged)->entries().size(), reader->entries().size());
+  const auto opened = open_checkpoint(damaged);
+  EXPECT_EQ(opened->entries().size(), reader->entries().size());
+  for (const char* name : {"whole", "tie", "column"})  // one storage
+    EXPECT_EQ(opened->verify(*opened->find(name)), Integrity::Damaged) << name;
+  EXPECT_EQ(opened->verify(*opened->find("cube")), Integrity::Intact);
+  const auto plain = open_checkpoint(pickle_file("plain.bin"));
+  EXPECT_EQ(plain->verify(*plain->find("whole")), Integrity::Unknown);
   try {
     verify_pytorch(damaged);
     FAIL();

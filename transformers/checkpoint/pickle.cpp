@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <mutex>
 #include <unordered_map>
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/detail/crc32.h"
 #include "transformers/checkpoint/detail/mapped_reader.h"
 #include "transformers/checkpoint/detail/torch_file.h"
 #include "transformers/checkpoint/detail/torch_state.h"
@@ -98,6 +100,19 @@ class TorchReader final : public CheckpointReader {
     if (strided != strided_.end()) return gather(all, entries_[known->second], strided->second);
     return {.bytes = all.subspan(entries_[known->second].offset, entry.size_bytes), .owner = mapped_};
   }
+  Integrity verify(const CheckpointEntry& entry) const override {
+    const auto known = index_.find(entry.name);
+    if (known == index_.end())
+      throw ValueError(str(file_[0], ": the entry ", quote(entry.name), " is not one of this reader"));
+    const auto& storage = storages_[known->second];
+    if (!storage.crc) return Integrity::Unknown;
+    // Tensors may share a storage; each is read once.
+    const std::lock_guard lock(mutex_);
+    const auto [found, is_new] = verified_.try_emplace(storage.offset, Integrity::Damaged);
+    if (is_new && detail::crc32(mapped_->bytes().subspan(storage.offset, storage.size_bytes)) == *storage.crc)
+      found->second = Integrity::Intact;
+    return found->second;
+  }
   std::span<const std::filesystem::path> files() const override { return file_; }
   const Json& metadata() const override { return metadata_; }
   std::string_view dialect() const override { return "transformers"; }
@@ -124,6 +139,7 @@ class TorchReader final : public CheckpointReader {
     else
       strided_.emplace(entries_.size(), strided(tensor, range->offset + first, entry.size_bytes));
     entries_.push_back(std::move(entry));
+    storages_.push_back(*range);
   }
 
   // Where the tensor begins in its storage, in bytes; all of its elements lie inside.
@@ -153,9 +169,12 @@ class TorchReader final : public CheckpointReader {
   std::shared_ptr<const MappedFile> mapped_;
   std::array<std::filesystem::path, 1> file_;
   std::vector<CheckpointEntry> entries_;
+  std::vector<ByteRange> storages_;                     // of the entries
   std::unordered_map<size_t, StridedLayout> strided_;   // by position in entries_
   std::unordered_map<std::string_view, size_t> index_;  // views into entries_
   Json metadata_ = Json::object();
+  mutable std::mutex mutex_;
+  mutable std::unordered_map<uint64_t, Integrity> verified_;  // by offset of the storage
 };
 
 // By content; only what has no sign of another format is judged by its name, so that a damaged file is told so. The

@@ -50,7 +50,8 @@ TorchFile open_zip(const std::shared_ptr<const MappedFile>& mapped) {
           .find_storage = [archive, folder](std::string_view key) -> std::optional<ByteRange> {
             const auto* found = archive->find(str(folder, "data/", key));
             if (!found) return std::nullopt;
-            return ByteRange{.offset = archive->content_offset(*found), .size_bytes = found->size_bytes};
+            return ByteRange{
+                .offset = archive->content_offset(*found), .size_bytes = found->size_bytes, .crc = found->crc};
           }};
 }
 

@@ -10,9 +10,10 @@
 
 namespace transformers::detail {
 
-/// A run of bytes of a file, inside it.
+/// A run of bytes of a file, inside it, and their CRC-32 where the file states it.
 struct ByteRange {
   uint64_t offset = 0, size_bytes = 0;
+  std::optional<uint32_t> crc = {};
 };
 
 /// What torch.save wrote, whatever the container: the pickle, and where the storages that it names lie.
