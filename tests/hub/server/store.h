@@ -1,0 +1,29 @@
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "tests/hub/server/hub_server.h"
+
+namespace transformers::hub_tests {
+
+using Files = std::map<std::string, StoredFile>;
+
+/// A repository: commits and the branches that name them.
+struct StoredRepo {
+  Access access = Access::Public;
+  std::map<std::string, std::string> branches = {};
+  std::map<std::string, Files> commits = {};
+
+  /// The commit of a branch or commit; nothing when there is none.
+  [[nodiscard]] std::optional<std::string> resolve(const std::string& revision) const;
+};
+
+[[nodiscard]] StoredFile store_text(const std::string& name, std::string text);
+[[nodiscard]] StoredFile store_file(const std::filesystem::path& file, const std::string& name);
+/// A commit on top of what the branch has.
+std::string add_commit(StoredRepo& repo, const std::string& branch, const Files& changed);
+
+}  // namespace transformers::hub_tests
