@@ -21,8 +21,8 @@ using ::testing::HasSubstr;
 class Environment {
  public:
   Environment() {
-    for (const char* name :
-         {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE", "HF_HOME", "XDG_CACHE_HOME", "HOME"}) {
+    for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE", "HF_HOME", "XDG_CACHE_HOME",
+                             "HOME", "HF_HUB_OFFLINE", "HF_ENDPOINT"}) {
       const char* value = std::getenv(name);
       old_[name] = value ? std::optional<std::string>(value) : std::nullopt;
       ::unsetenv(name);
@@ -46,6 +46,7 @@ struct SnapshotTest : ::testing::Test {
     root = name;
     cache = root / "cache";
     Environment::set("HF_HUB_CACHE", cache);
+    Environment::set("HF_HUB_OFFLINE", "1");
   }
   ~SnapshotTest() override {
     std::error_code ignored;

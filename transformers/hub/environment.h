@@ -4,14 +4,8 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <variant>
 
-namespace transformers {
-
-/// A token itself; true: the stored one, which must be there; false: none.
-using TokenArg = std::variant<bool, std::string>;
-
-}  // namespace transformers
+#include "transformers/hub/options.h"
 
 // What the environment says about the Hub: the variables of huggingface_hub, read whenever they are asked for. An empty
 // variable counts as none; `~` and `$NAME` in folders are replaced.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "transformers/base/error.h"
+#include "transformers/hub/options.h"
 
 namespace transformers::hub {
 
@@ -62,13 +63,6 @@ struct Response {
   std::string body = {};
   std::string url = {};       // where it came from, after redirects
   std::string location = {};  // where it would have led: only with Redirects::StayHome
-};
-
-/// A broken connection, 429 and 5xx are tried again, after 2ⁿ times the first delay, randomly up to half more or less,
-/// or after the Retry-After of the answer. Counting starts anew whenever bytes came that were not there before.
-struct RetryPolicy {
-  int retries = 5;
-  double first_delay_s = 0.5, longest_delay_s = 8, longest_retry_after_s = 120;
 };
 
 struct ClientOptions {

@@ -4,18 +4,9 @@
 #include <functional>
 #include <string>
 
-namespace transformers::hub {
+#include "transformers/hub/options.h"
 
-/// How a lock is waited for.
-struct LockPolicy {
-  double message_every_s = 10;
-  /// After so long without a sign of life of the holder the work goes on without the lock: it saves a second download,
-  /// and nothing depends on it, since every process writes a file of its own.
-  double most_idle_s = 60;
-  double poll_every_s = 0.1;
-  /// Tries to lock an open file without waiting; empty: flock, which Python's filelock uses too. For tests.
-  std::function<bool(int descriptor)> try_lock = {};
-};
+namespace transformers::hub {
 
 /// The lock of one blob, held while it lives. A lock file that cannot be made or opened (a cache that is read-only or
 /// another user's) is done without.

@@ -2,12 +2,16 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/hub/api.h"
+#include "transformers/hub/environment.h"
+#include "transformers/hub/lock.h"
 #include "transformers/hub/names.h"
+#include "transformers/hub/transfer.h"
 
 namespace transformers::hub {
 
@@ -79,8 +83,8 @@ void Repository::settle_commit() {
     return;
   }
   try {
-    // What is cached can be used at once when nobody answers; without it patience is better.
-    commit_ = ask_for_commit(known && !options_.force_download ? 0 : -1);
+    // What is cached can be used at once when nobody answers; without it some patience is better.
+    commit_ = ask_for_commit(known && !options_.force_download ? 0 : std::min(options_.retry.retries, 2));
     cache_.note_revision(options_.revision, commit_);
   } catch (const RevisionNotFoundError&) {
     throw;
@@ -196,8 +200,17 @@ void Repository::fetch_into_cache(const std::string& name, const FileInfo& info)
 std::vector<std::string> Repository::list() {
   const auto* files = tree(kMostPages);
   if (!files) not_here("");
+  return names_of(*files);
+}
+
+std::vector<std::string> Repository::list_if_short() {
+  const auto* files = tree(kFewPages);
+  return files ? names_of(*files) : std::vector<std::string>();
+}
+
+std::vector<std::string> Repository::names_of(const FileTree& files) {
   std::vector<std::string> names;
-  for (const auto& [name, info] : *files) names.push_back(name);
+  for (const auto& [name, info] : files) names.push_back(name);
   return names;
 }
 

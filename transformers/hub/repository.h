@@ -11,28 +11,11 @@
 #include <string_view>
 #include <vector>
 
-#include "transformers/hub/environment.h"
+#include "transformers/hub/cache.h"
 #include "transformers/hub/http.h"
-#include "transformers/hub/lock.h"
-#include "transformers/hub/transfer.h"
+#include "transformers/hub/options.h"
 
-namespace transformers {
-
-/// The download arguments of the reference. What is not said comes from the environment.
-struct DownloadOptions {
-  std::string revision = "main";  // branch, tag, commit, or a pull request's ref such as refs/pr/1
-  std::string subfolder = {};     // of the repository
-  std::optional<std::filesystem::path> cache_dir = {};
-  bool force_download = false;
-  bool local_files_only = false;
-  std::optional<TokenArg> token = {};
-  std::map<std::string, std::string> proxies = {};  // by "http", "https", "all" or "http://host"
-  hub::RetryPolicy retry = {};
-  hub::TransferTuning tuning = {};
-  hub::LockPolicy lock = {};
-};
-
-namespace hub {
+namespace transformers::hub {
 
 /// A model repository at one commit: its files in the cache, and those that are fetched into it when they are asked
 /// for. The commit is settled when the object is made, by one request; none when the revision is a commit, when only
@@ -58,6 +41,10 @@ class Repository {
   /// Every file of the commit, with its path from the repository's root. Throws LocalEntryNotFoundError without the Hub
   /// and a cached listing.
   [[nodiscard]] std::vector<std::string> list();
+  /// The same, and nothing when the listing would take many requests or is not to be had.
+  [[nodiscard]] std::vector<std::string> list_if_short();
+  /// Why the Hub cannot be asked; empty when it can.
+  [[nodiscard]] const std::string& disconnected() const { return disconnected_; }
 
  private:
   void settle_commit();
@@ -66,6 +53,7 @@ class Repository {
   [[nodiscard]] HttpClient& client();
   [[nodiscard]] std::string full_name(std::string_view file) const;
   [[nodiscard]] const FileTree* tree(int most_pages);
+  [[nodiscard]] static std::vector<std::string> names_of(const FileTree& files);
   void fetch_into_cache(const std::string& name, const FileInfo& info);
   [[noreturn]] void not_here(std::string_view what) const;
 
@@ -81,6 +69,4 @@ class Repository {
   std::set<std::string> forced_;  // what force_download has fetched anew
 };
 
-}  // namespace hub
-
-}  // namespace transformers
+}  // namespace transformers::hub

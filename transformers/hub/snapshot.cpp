@@ -1,11 +1,17 @@
 #include "transformers/hub/snapshot.h"
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 #include "transformers/base/error.h"
 #include "transformers/base/files.h"
+#include "transformers/base/json.h"
 #include "transformers/base/strings.h"
+#include "transformers/hub/environment.h"
+#include "transformers/hub/names.h"
+#include "transformers/hub/repository.h"
+#include "transformers/hub/transfer.h"
 
 namespace transformers {
 
@@ -13,34 +19,80 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool is_repo_part(std::string_view part) {
-  constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-  return !part.empty() && part.size() <= 96 && part.find_first_not_of(allowed) == std::string_view::npos &&
-         part.front() != '.' && part.front() != '-' && part.back() != '.' && part.back() != '-' &&
-         part.find("..") == std::string_view::npos && part.find("--") == std::string_view::npos;
-}
+constexpr int64_t kSmallFile = int64_t{32} << 20;
+constexpr int64_t kMostIndexBytes = int64_t{256} << 20;
+constexpr std::string_view kUsualWeights[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                              "pytorch_model.bin.index.json"};
+constexpr std::string_view kTokenizerFiles[] = {"tokenizer_config.json",
+                                                "tokenizer.json",
+                                                "special_tokens_map.json",
+                                                "added_tokens.json",
+                                                "vocab.json",
+                                                "merges.txt",
+                                                "vocab.txt",
+                                                "tokenizer.model",
+                                                "spiece.model",
+                                                "chat_template.json",
+                                                "chat_template.jinja",
+                                                "sentencepiece.bpe.model"};
 
-bool is_repo_id(std::string_view name) {
-  const auto parts = split(name, '/');
-  return parts.size() <= 2 && std::all_of(parts.begin(), parts.end(), is_repo_part);
-}
-
-// The snapshot folder of a cached repository, as `huggingface_hub` lays it out; empty when it is not there.
-fs::path cached_snapshot(const std::string& repo, const SnapshotOptions& options) {
-  const auto root = options.cache_dir.value_or(hub_cache_folder()) / ("models--" + replace_all(repo, "/", "--"));
+// A clone without Git LFS leaves small texts in the place of weights; a reader would call them damaged.
+void refuse_lfs_pointer(const fs::path& file) {
   std::error_code ignored;
-  const auto reference = path_inside(root / "refs", options.revision, "revision");
-  std::string commit = options.revision;
-  if (fs::is_regular_file(reference, ignored)) commit = std::string(trim(read_text(reference, 4096)));
-  const auto folder = path_inside(root / "snapshots", commit, "revision");
-  return fs::is_directory(folder, ignored) ? folder : fs::path();
+  const auto size = fs::file_size(file, ignored);
+  if (ignored || size < 64 || size > 1024 || !fs::is_regular_file(file, ignored)) return;
+  if (hub::is_lfs_pointer(read_text(file, 1024)))
+    throw OSError(str(file, ": is a Git LFS pointer, not the file itself; run `git lfs pull` in its folder"));
+}
+
+// The one of several .gguf files that a folder or repository without other weights can mean.
+std::string lone_gguf_name(std::vector<std::string> names, const std::string& where) {
+  std::erase_if(names, [](const std::string& name) { return !name.ends_with(".gguf"); });
+  std::sort(names.begin(), names.end());
+  if (names.size() > 1)
+    throw OSError(str(where, ": holds several GGUF files (", join(names, ", "), "); name the one to load"));
+  return names.empty() ? std::string() : names.front();
 }
 
 Snapshot of_folder(const std::string& name, const fs::path& folder, const std::string& subfolder) {
   Snapshot snapshot{.source = name, .folder = subfolder.empty() ? folder : path_inside(folder, subfolder, "subfolder")};
   std::error_code ignored;
-  if (!fs::is_directory(snapshot.folder, ignored)) throw OSError(str(folder, ": has no folder ", quote(subfolder)));
+  if (!fs::is_directory(snapshot.folder, ignored))
+    throw OSError(str(snapshot.folder, ": has no folder ", quote(subfolder)));
   snapshot.weights_file = lone_gguf(snapshot.folder);
+  return snapshot;
+}
+
+// The names directly in the repository's folder that the snapshot stands for.
+std::vector<std::string> names_beside(hub::Repository& repository, const std::string& subfolder) {
+  const auto start = subfolder.empty() ? "" : subfolder + "/";
+  std::vector<std::string> names;
+  for (const auto& name : repository.list_if_short())
+    if (name.starts_with(start) && name.find('/', start.size()) == std::string::npos)
+      names.push_back(name.substr(start.size()));
+  return names;
+}
+
+Snapshot of_repository(const std::string& name, const SnapshotOptions& options) {
+  auto repository = std::make_shared<hub::Repository>(name, options);
+  Snapshot snapshot{.source = name, .folder = repository->folder(), .remote = repository};
+  const auto is_there = [&](std::string_view file) { return repository->cached(file).has_value(); };
+  if (std::any_of(std::begin(kUsualWeights), std::end(kUsualWeights), is_there)) return snapshot;
+  if (!repository->disconnected().empty()) {
+    snapshot.weights_file = lone_gguf(snapshot.folder);
+    if (snapshot.weights_file.empty()) static_cast<void>(repository->fetch("config.json"));  // or says why not
+    return snapshot;
+  }
+  const auto names = names_beside(*repository, options.subfolder);
+  const auto is_usual = [](std::string_view file) {
+    return file.starts_with("model") || file.starts_with("pytorch_model");
+  };
+  const bool has_usual = std::any_of(names.begin(), names.end(), [&](const std::string& file) {
+    return is_usual(file) &&
+           (file.ends_with(".safetensors") || file.ends_with(".bin") || file.ends_with(".index.json"));
+  });
+  if (has_usual) return snapshot;
+  if (const auto gguf = lone_gguf_name(names, name); !gguf.empty()) snapshot.weights_file = repository->fetch(gguf);
   return snapshot;
 }
 
@@ -48,31 +100,54 @@ Snapshot of_folder(const std::string& name, const fs::path& folder, const std::s
 
 bool Snapshot::has(std::string_view name) const {
   std::error_code ignored;
-  return fs::is_regular_file(file(name), ignored);
+  if (!remote) return fs::is_regular_file(folder / name, ignored);
+  if (remote->cached(name)) return true;
+  try {
+    const auto info = remote->find(name);
+    if (!info) return false;
+    if (info->size_bytes <= kSmallFile) remote->fetch(name);
+    return true;
+  } catch (const LocalEntryNotFoundError&) {
+    return false;
+  }
 }
 
-fs::path hub_cache_folder() {
-  for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE"})
-    if (const auto value = environment(name); !value.empty()) return value;
-  if (const auto home = environment("HF_HOME"); !home.empty()) return fs::path(home) / "hub";
-  if (const auto cache = environment("XDG_CACHE_HOME"); !cache.empty()) return fs::path(cache) / "huggingface" / "hub";
-  return fs::path(environment("HOME")) / ".cache" / "huggingface" / "hub";
+fs::path Snapshot::file(std::string_view name) const {
+  const auto path = folder / name;
+  if (remote && !remote->cached(name) && has(name)) remote->fetch(name);
+  refuse_lfs_pointer(path);
+  std::error_code ignored;
+  if (!remote || !name.ends_with(".index.json") || !fs::is_regular_file(path, ignored)) return path;
+  const auto index = Json::parse_file(path, kMostIndexBytes);
+  std::set<std::string> shards;
+  if (const auto* map = index.find("weight_map"); map && map->is_object())
+    for (const auto& [key, shard] : map->as_object())
+      if (shard.is_string()) shards.insert(shard.as_string());
+  for (const auto& shard : shards) remote->fetch(shard);
+  return path;
 }
+
+void Snapshot::fetch_tokenizer() const {
+  if (!remote) return;
+  for (const auto name : kTokenizerFiles) static_cast<void>(has(name));
+  for (const auto& name : remote->list_if_short())
+    if (name.starts_with("additional_chat_templates/")) static_cast<void>(has(name));
+}
+
+std::string Snapshot::disconnected() const { return remote ? remote->disconnected() : std::string(); }
+
+fs::path hub_cache_folder() { return hub::cache_folder(); }
 
 fs::path lone_gguf(const fs::path& folder) {
   std::vector<std::string> found;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     const auto name = entry.path().filename().string();
-    const auto extension = entry.path().extension();
-    if (name == "model.safetensors" || name == "model.safetensors.index.json") return {};
-    if (name == "pytorch_model.bin" || name == "pytorch_model.bin.index.json") return {};
-    if (extension == ".gguf" && entry.is_regular_file(ignored)) found.push_back(name);
+    if (std::find(std::begin(kUsualWeights), std::end(kUsualWeights), name) != std::end(kUsualWeights)) return {};
+    if (entry.is_regular_file(ignored)) found.push_back(name);
   }
-  if (found.size() == 1) return folder / found.front();
-  if (found.empty()) return {};
-  std::sort(found.begin(), found.end());
-  throw OSError(str(folder, ": holds several GGUF files (", join(found, ", "), "); name the one to load"));
+  const auto name = lone_gguf_name(std::move(found), folder.native());
+  return name.empty() ? fs::path() : folder / name;
 }
 
 Snapshot resolve_snapshot(const std::string& name, const SnapshotOptions& options) {
@@ -84,13 +159,8 @@ Snapshot resolve_snapshot(const std::string& name, const SnapshotOptions& option
     const auto folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
     return {.source = name, .folder = folder, .weights_file = path};
   }
-  if (!is_repo_id(name)) throw FileNotFoundError(str(name, ": no such file or folder, and no Hub id (org/name)"));
-  if (const auto folder = cached_snapshot(name, options); !folder.empty())
-    return of_folder(name, folder, options.subfolder);
-  throw LocalEntryNotFoundError(
-      str(name, ": no such folder, and the Hub cache ", options.cache_dir.value_or(hub_cache_folder()),
-          " does not hold it at revision ", quote(options.revision),
-          "; downloading is not part of this version: fetch the files first and name their folder"));
+  if (!hub::is_repo_id(name)) throw FileNotFoundError(str(name, ": no such file or folder, and no Hub id (org/name)"));
+  return of_repository(name, options);
 }
 
 }  // namespace transformers

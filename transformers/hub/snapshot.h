@@ -1,31 +1,44 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "transformers/hub/options.h"
+
 namespace transformers {
 
-/// Where a model comes from and how it is looked up; the download arguments of the reference.
-struct SnapshotOptions {
-  std::string revision = "main";
-  std::string subfolder = {};
-  std::optional<std::filesystem::path> cache_dir = {};
-};
+namespace hub {
+class Repository;
+}  // namespace hub
 
-/// The local files of one model: a folder, or a single weights file.
+/// Where a model comes from and how it is looked up.
+using SnapshotOptions = DownloadOptions;
+
+/// The files of one model: a folder, a single weights file, or a repository of the Hub at one commit, whose files are
+/// fetched into the cache when they are asked for.
 struct Snapshot {
   std::string source = {};            // as the user named it
   std::filesystem::path folder = {};  // holds config.json and its neighbours
   std::filesystem::path weights_file =
       {};  // set when one file was named, or when the folder's only weights are one .gguf
+  std::shared_ptr<hub::Repository> remote = {};  // set for a Hub id
+
+  /// Whether there is such a file. Of the Hub: a file of up to 32 MiB is fetched at once, so that it lies in `folder`.
+  /// False as well for what cannot be known without the Hub. Throws HubError, OSError when fetching fails.
   [[nodiscard]] bool has(std::string_view file) const;
-  [[nodiscard]] std::filesystem::path file(std::string_view name) const { return folder / name; }
+  /// The file's path, fetched if need be; an index (`….index.json`) brings its shards. A file that does not exist has a
+  /// path too. Throws HubError, OSError; OSError for a Git LFS pointer in the file's place.
+  [[nodiscard]] std::filesystem::path file(std::string_view name) const;
+  /// Fetches what a tokenizer may consist of, as far as it exists.
+  void fetch_tokenizer() const;
+  /// Why files could not be looked for on the Hub; empty when they could, and for folders.
+  [[nodiscard]] std::string disconnected() const;
 };
 
-/// Resolves a folder, a single file, or a Hub id that lies in the local cache (the layout of `huggingface_hub`). A
-/// folder wins over a Hub id of the same name. Throws OSError naming what was looked for; nothing is downloaded.
+/// Resolves a folder, a single file, or a Hub id. A folder wins over a Hub id of the same name. Of a Hub id the commit
+/// is settled by at most one request. Throws OSError naming what was looked for, and what hub::Repository throws.
 [[nodiscard]] Snapshot resolve_snapshot(const std::string& name_or_path, const SnapshotOptions& options = {});
 
 /// The cache folder in force: HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, TRANSFORMERS_CACHE, $HF_HOME/hub,

@@ -6,15 +6,9 @@
 
 #include "transformers/hub/cache.h"
 #include "transformers/hub/http.h"
+#include "transformers/hub/options.h"
 
 namespace transformers::hub {
-
-/// How large files are fetched.
-struct TransferTuning {
-  int connections = 4;                              // side by side, each asking for a range
-  int64_t parallel_from_bytes = int64_t{32} << 20;  // smaller files come in one piece
-  int64_t segment_bytes = int64_t{16} << 20;        // of one request
-};
 
 /// What is fetched.
 struct BlobSource {
