@@ -151,8 +151,13 @@ const FileTree* Repository::tree(int most_pages) {
 }
 
 std::optional<FileInfo> Repository::find(std::string_view file) {
-  const auto name = full_name(file);
   if (const auto path = cached(file)) return FileInfo{.size_bytes = static_cast<int64_t>(fs::file_size(*path))};
+  return look_up(file);
+}
+
+// What the Hub has: not the local file, which another process may just have made.
+std::optional<FileInfo> Repository::look_up(std::string_view file) {
+  const auto name = full_name(file);
   if (const auto found = heads_.find(name); found != heads_.end()) return found->second;
   if (!options_.force_download && cache_.is_known_absent(commit_, name)) return std::nullopt;
   if (const auto* files = tree(kFewPages)) {
@@ -172,7 +177,7 @@ std::optional<FileInfo> Repository::find(std::string_view file) {
 fs::path Repository::fetch(std::string_view file) {
   if (auto path = cached(file)) return *path;
   const auto name = full_name(file);
-  const auto info = find(file);
+  const auto info = look_up(file);
   if (!info)
     throw EntryNotFoundError(str(repo_, ": has no file ", quote(name), " at revision ", quote(options_.revision)), 404);
   if (!disconnected_.empty()) not_here(file);

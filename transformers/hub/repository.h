@@ -52,6 +52,7 @@ class Repository {
   void fall_back(const HubError& error);
   [[nodiscard]] HttpClient& client();
   [[nodiscard]] std::string full_name(std::string_view file) const;
+  [[nodiscard]] std::optional<FileInfo> look_up(std::string_view file);
   [[nodiscard]] const FileTree* tree(int most_pages);
   [[nodiscard]] static std::vector<std::string> names_of(const FileTree& files);
   void fetch_into_cache(const std::string& name, const FileInfo& info);
