@@ -1,4 +1,4 @@
-#include "apps/cli/torch/progress_bar.h"
+#include "apps/cli/progress_bar.h"
 
 #include <algorithm>
 #include <chrono>
@@ -44,8 +44,9 @@ class Drawing {
     const auto share = static_cast<double>(progress.done) / static_cast<double>(progress.total);
     std::string bar(static_cast<size_t>(kCells * std::clamp(share, 0.0, 1.0)), '#');
     bar.resize(kCells, '.');
-    write_error(
-        str(kClearLine, progress.phase, " [", bar, "] ", progress.done, "/", progress.total, " ", progress.unit));
+    const auto amount = progress.unit == "B" ? str(human_bytes(progress.done), " of ", human_bytes(progress.total))
+                                             : str(progress.done, "/", progress.total, " ", progress.unit);
+    write_error(str(kClearLine, progress.phase, " [", bar, "] ", amount));
   }
 
   void clear() {

@@ -3,7 +3,7 @@
 #include <c10/util/Exception.h>
 
 #include "apps/cli/module.h"
-#include "apps/cli/torch/progress_bar.h"
+#include "apps/cli/progress_bar.h"
 #include "transformers/base/strings.h"
 
 namespace transformers::cli {
