@@ -33,7 +33,6 @@ int run(std::span<const std::string> words) {
     return 0;
   }
   set_up_log(arguments);
-  check_options(arguments);
   return command.run(arguments);
 }
 

@@ -112,9 +112,9 @@ OptionGroup hub_options() {
   return {
       .title = "Where the model is looked up",
       .options = {{"revision", ValueKind::Name, "NAME", "branch, tag or commit (default main)"},
-                  {"token", ValueKind::Text, "TOKEN", "nothing is downloaded in this version: it has no effect"},
+                  {"token", ValueKind::Text, "TOKEN", "for private repositories; default: the stored one"},
                   {"cache-dir", ValueKind::Text, "DIR", "the Hub's cache, instead of the usual folder"},
-                  {"local-files-only", ValueKind::None, "", "always true in this version: the network is never asked"},
+                  {"local-files-only", ValueKind::None, "", "ask no server, take what the cache has"},
                   {"subfolder", ValueKind::Name, "DIR", "folder inside the model's folder"},
                   {"variant", ValueKind::Name, "NAME", "weights called model.NAME.safetensors"}}};
 }
@@ -153,26 +153,25 @@ OptionGroup generation_options() {
   return group;
 }
 
-void check_options(const Arguments& arguments) {
-  std::error_code ignored;
-  if (const auto folder = arguments.find("cache-dir"); folder && !std::filesystem::is_directory(*folder, ignored))
-    throw FileNotFoundError(str("--cache-dir is ", quote(*folder),
-                                ", which is no folder; nothing is downloaded into it ", "in this version"));
-  if (arguments.has("token")) logging::warning("--token has no effect: nothing is downloaded in this version");
+DownloadOptions download_options(const Arguments& arguments) {
+  DownloadOptions options{.revision = arguments.text("revision", "main"), .subfolder = arguments.text("subfolder")};
+  if (const auto folder = arguments.find("cache-dir")) options.cache_dir = *folder;
+  if (const auto token = arguments.find("token")) options.token = *token;
+  options.local_files_only = arguments.has("local-files-only");
+  return options;
 }
 
 Snapshot snapshot_of(const Arguments& arguments) {
-  SnapshotOptions options{.revision = arguments.text("revision", "main"), .subfolder = arguments.text("subfolder")};
-  if (const auto folder = arguments.find("cache-dir")) options.cache_dir = *folder;
-  return resolve_snapshot(arguments.positional.front(), options);
+  return resolve_snapshot(arguments.positional.front(), download_options(arguments));
 }
 
 std::filesystem::path tokenizer_path(const Arguments& arguments) {
   const auto snapshot = snapshot_of(arguments);
+  snapshot.fetch_tokenizer();
   std::error_code ignored;
   if (std::filesystem::is_empty(snapshot.folder, ignored))
     throw OSError(str(snapshot.folder, ": the folder is empty, expected a model"));
-  const bool names_file = std::filesystem::is_regular_file(arguments.positional.front(), ignored);
+  const bool names_file = !std::filesystem::is_directory(arguments.positional.front(), ignored);
   return names_file && snapshot.weights_file.extension() == ".gguf" ? snapshot.weights_file : snapshot.folder;
 }
 

@@ -16,9 +16,8 @@ namespace transformers::cli {
 /// Every field of GenerationConfig, and --seed.
 [[nodiscard]] OptionGroup generation_options();
 
-/// Checks what no option shows by itself, and warns of those that are taken but have no effect in this version.
-void check_options(const Arguments& arguments);
-
+/// What hub_options say of a download.
+[[nodiscard]] DownloadOptions download_options(const Arguments& arguments);
 /// The files of the command's MODEL.
 [[nodiscard]] Snapshot snapshot_of(const Arguments& arguments);
 /// What AutoTokenizer is given for the command's MODEL: its folder, or the GGUF file named.

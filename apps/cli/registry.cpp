@@ -2,19 +2,19 @@
 
 namespace transformers::cli {
 
-extern const Command bench_command, chat_command, embed_command, env_command, forward_command, generate_command,
-    inspect_command, tokenize_command;
+extern const Command bench_command, chat_command, download_command, embed_command, env_command, forward_command,
+    generate_command, inspect_command, login_command, logout_command, tokenize_command, whoami_command;
 
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &bench_command,   &chat_command,     &embed_command,   &env_command,
-    &forward_command, &generate_command, &inspect_command, &tokenize_command,
+    &bench_command,    &chat_command,    &download_command, &embed_command,  &env_command,      &forward_command,
+    &generate_command, &inspect_command, &login_command,    &logout_command, &tokenize_command, &whoami_command,
 };
 
 // Known names that a later version will have.
 constexpr std::string_view kLaterCommands[] = {
-    "convert", "device-map", "download", "login", "logout", "quantize", "serve", "upload", "whoami",
+    "convert", "device-map", "quantize", "serve", "upload",
 };
 
 }  // namespace
