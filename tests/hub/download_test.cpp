@@ -142,6 +142,16 @@ TEST_F(DownloadTest, NeverShowsATokenToAnotherHost) {  // H07
   EXPECT_FALSE(capture.contains("hf_secret_token"));
 }
 
+TEST_F(DownloadTest, AsksThroughAProxy) {  // P57
+  set("HF_ENDPOINT", "http://hub.invalid");
+  for (const std::string key : {"http", "http://hub.invalid", "all"}) {
+    options.proxies = {{key, server.url()}, {"https", "http://127.0.0.1:9"}};
+    server.forget_requests();
+    EXPECT_THROW(get("config.json"), RepositoryNotFoundError) << "the test Hub is no proxy";
+    EXPECT_EQ(count("HEAD", "http://hub.invalid/org/name/resolve/main/config.json"), 1) << key;
+  }
+}
+
 TEST_F(DownloadTest, SaysNothingAboutTheMachine) {  // telemetry
   get("model.safetensors");
   for (const auto& request : server.requests())
