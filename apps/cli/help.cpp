@@ -54,8 +54,8 @@ std::string program_help() {
                  " COMMAND [ARGUMENT …] [--OPTION …]\n\nCommands:\n");
   for (const auto* command : commands()) out += row(str("  ", command->name), std::string(command->summary), 12);
   out += str("\n", kProgram, " COMMAND --help tells a command's options; ", kProgram, " --version the version.\n",
-             "MODEL is a folder, a .gguf file, a .safetensors file beside its config.json, or the name org/name of a\n",
-             "model in the local cache of the Hub. Exit code 1: the work failed; 2: the command line was wrong.\n");
+             "MODEL is a folder, a .gguf file, a .safetensors file beside its config.json, or the id org/name of a\n",
+             "repository of the Hub. Exit code 1: the work failed; 2: the command line was wrong.\n");
   return out;
 }
 

@@ -19,7 +19,7 @@ Curl open_curl() {
   // Any flavour of Debian's libcurl will do; never closed: its threads and hooks outlive every client.
   void* library = nullptr;
   for (const char* name : {"libcurl.so.4", "libcurl-gnutls.so.4"})
-    if (!library) library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (!library) library = ::dlopen(name, RTLD_LAZY | RTLD_LOCAL);
   if (!library) throw ImportError("libcurl.so.4 cannot be opened, and the Hub is asked through it; install libcurl4");
   Curl curl;
   decltype(&::curl_global_init) global_init = nullptr;
