@@ -197,8 +197,8 @@ TEST_P(Structure, LoadingReportsEqualTheReference) {
     SCOPED_TRACE(test.at("id").as_string());
     // The reference loads whatever it is given; we ask for that where nothing fits.
     FromPretrainedOptions options{.ignore_mismatched_sizes = test.get("ignore_mismatched_sizes", false),
-                                  .ignore_unmatched_keys = true,
-                                  .output_loading_info = true};
+                                  .output_loading_info = true,
+                                  .ignore_unmatched_keys = true};
     for (const auto* key : {"construct", "config_overrides"})
       if (const auto* extra = test.find(key))
         for (const auto& [name, value] : extra->as_object()) options.kwargs[name] = value;

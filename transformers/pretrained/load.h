@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "transformers/base/json.h"
+#include "transformers/hub/options.h"
 #include "transformers/modeling/model.h"
 
 namespace transformers {
@@ -46,12 +47,12 @@ struct FromPretrainedOptions {
   std::optional<ConfigArg> config = {};      // instead of the one beside the weights
   std::optional<StateDict> state_dict = {};  // instead of a file: no name is given then, but a config; copied
   std::optional<std::filesystem::path> cache_dir = {};
-  bool ignore_mismatched_sizes = false;  // weights of another shape are initialised anew
-  /// Loads also where most keys of the model and most of the file have no partner, which is otherwise a RuntimeError:
-  /// such a model would consist of random numbers.
-  bool ignore_unmatched_keys = false;
+  bool ignore_mismatched_sizes = false;             // weights of another shape are initialised anew
+  bool force_download = false;                      // fetch again what the Hub's cache has
+  std::map<std::string, std::string> proxies = {};  // by "http", "https", "all" or "http://host"
   bool output_loading_info = false;
-  bool local_files_only = false;  // always so in this version: nothing is downloaded
+  bool local_files_only = false;       // ask no server
+  std::optional<TokenArg> token = {};  // of the Hub; true: the stored one, which is also the default
   std::string revision = "main";
   std::optional<bool> use_safetensors = {};
   std::optional<std::string> attn_implementation = {};  // "eager", "sdpa" or a registered name
@@ -65,10 +66,13 @@ struct FromPretrainedOptions {
   std::optional<std::string> variant = {};  // "fp16": model.fp16.safetensors
   /// Python's regular expressions and what replaces their matches in a key, \\1 being a group; the first that matches.
   std::optional<std::map<std::string, std::string>> key_mapping = {};
+  /// Ours: loads also where most keys of the model and most of the file have no partner, which is otherwise a
+  /// RuntimeError: such a model would consist of random numbers.
+  bool ignore_unmatched_keys = false;
   Json kwargs = Json::object();  // config fields to override, arguments of the constructor
 };
 
-/// Loads `name_or_path` (a folder, a weights file, a Hub id in the local cache, or none when `options` holds a config
+/// Loads `name_or_path` (a folder, a weights file, a Hub id, or none when `options` holds a config
 /// and a state dict; saving to a folder and loading that is usually simpler) as the class of `row`: the config, the
 /// weights, mapped where their dtype fits, and the report. The model is in eval mode. Throws OSError for files that
 /// are missing or malformed, ValueError for configs and arguments, RuntimeError for weights of the wrong shape; nothing

@@ -133,7 +133,11 @@ std::shared_ptr<PreTrainedTokenizer> load_folder(const fs::path& folder) {
 
 std::shared_ptr<PreTrainedTokenizer> AutoTokenizer::from_pretrained(const fs::path& path) {
   if (fs::is_directory(path)) return load_folder(path);
-  if (!fs::exists(path)) return load_folder(resolve_snapshot(path.string()).folder);
+  if (!fs::exists(path)) {
+    const auto snapshot = resolve_snapshot(path.string());
+    snapshot.fetch_tokenizer();
+    return load_folder(snapshot.folder);
+  }
   if (path.extension() == ".gguf") return from_gguf(read_gguf_metadata(path), path.native());
   if (path.extension() == ".json") return load_tokenizer_json(path);
   throw OSError(str(path, ": a tokenizer is loaded from a folder, a tokenizer.json or a .gguf file"));
