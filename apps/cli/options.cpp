@@ -109,30 +109,32 @@ OptionGroup general_options(bool with_json) {
 }
 
 OptionGroup hub_options() {
-  return {
-      .title = "Where the model is looked up",
-      .options = {{"revision", ValueKind::Name, "NAME", "branch, tag or commit (default main)"},
-                  {"token", ValueKind::Text, "TOKEN", "for private repositories; default: the stored one"},
-                  {"cache-dir", ValueKind::Text, "DIR", "the Hub's cache, instead of the usual folder"},
-                  {"local-files-only", ValueKind::None, "", "ask no server, take what the cache has"},
-                  {"subfolder", ValueKind::Name, "DIR", "folder inside the model's folder"},
-                  {"variant", ValueKind::Name, "NAME", "weights called model.NAME.safetensors"}}};
+  return {.title = "Where the model is looked up",
+          .options = {{"revision", ValueKind::Name, "NAME", "branch, tag or commit (default main)"},
+                      {"token", ValueKind::Text, "TOKEN", "for private repositories; default: the stored one"},
+                      {"cache-dir", ValueKind::Text, "DIR", "the Hub's cache, instead of the usual folder"},
+                      {"local-files-only", ValueKind::None, "", "ask no server, take what the cache has"},
+                      {"subfolder", ValueKind::Name, "DIR", "folder inside the model's folder"},
+                      {"variant", ValueKind::Name, "NAME", "weights called model.NAME.safetensors"}}};
 }
 
 OptionGroup loading_options() {
   return {.title = "How it is loaded",
-          .options = {{"class", ValueKind::Text, "NAME", "default: the first of `architectures` in config.json"},
-                      {"dtype",
-                       ValueKind::Choice,
-                       "",
-                       "default auto: as the files say; GGUF's quantised weights are expanded to float32",
-                       {"auto", "float32", "bfloat16", "float16"}},
-                      {"attn-implementation", ValueKind::Choice, "", "default: the model's", {"eager", "sdpa"}},
-                      {"threads", ValueKind::Integer, "N", "default: the processor's cores", {}, 1, most_threads()},
-                      {"device-map", ValueKind::Text, "MAP", "cpu"},
-                      {"max-memory", ValueKind::Text, "SIZES", "not part of this version"},
-                      {"offload-folder", ValueKind::Text, "DIR", "not part of this version"},
-                      {"quantize", ValueKind::Text, "TYPE", "not part of this version"}}};
+          .options = {
+              {"class", ValueKind::Text, "NAME", "default: the first of `architectures` in config.json"},
+              {"dtype",
+               ValueKind::Choice,
+               "",
+               "default auto: as the files say; GGUF's quantised weights are expanded to float32",
+               {"auto", "float32", "bfloat16", "float16"}},
+              {"attn-implementation", ValueKind::Choice, "", "default: the model's", {"eager", "sdpa"}},
+              {"threads", ValueKind::Integer, "N", "default: the processor's cores", {}, 1, most_threads()},
+              {"device-map", ValueKind::Text, "MAP",
+               "auto, balanced, balanced_low_0, sequential, a device, or a JSON file of modules and devices"},
+              {"max-memory", ValueKind::Text, "SIZES", "for automatic maps: 0=1GiB,cpu=8GiB; default: what is free"},
+              {"offload-folder", ValueKind::Text, "DIR", "for weights on disk that cannot be read in place"},
+              {"ignore-unmatched-keys", ValueKind::None, "", "load also where nearly all weights would be random"},
+              {"quantize", ValueKind::Text, "TYPE", "not part of this version"}}};
 }
 
 OptionGroup generation_options() {

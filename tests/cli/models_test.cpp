@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "program.h"
+#include "transformers/base/files.h"
 #include "transformers/base/json.h"
 #include "transformers/checkpoint/safetensors.h"
 
@@ -87,6 +88,38 @@ TEST(Forward, GivesTheGoldenOutputs) {
   const auto info = Json::parse_file(folder.file("info.json"));
   EXPECT_EQ(info.at("missing_keys").size(), 0u);
   EXPECT_GT(info.at("unexpected_keys").size(), 0u);
+}
+
+TEST(Forward, GivesTheSameWhereverTheWeightsLie) {  // L04, L10, L13
+  const TemporaryFolder folder;
+  extract(test_data("bert/inputs.safetensors"), "BertModel_plain/0/", folder.file("in.safetensors"));
+  std::ofstream(folder.file("map.json")) << R"({"": "disk", "embeddings": "cpu"})";
+  const auto forward = [&](const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"forward",        test_data("bert/models/BertForPreTraining"),
+                                      "--class",        "BertModel",
+                                      "--inputs",       folder.file("in.safetensors"),
+                                      "--quiet",        "--outputs",
+                                      folder.file(name)};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program(words);
+  };
+  EXPECT_EQ(forward("plain.safetensors", {}).exit_code, 0);
+  const auto run = forward("disk.safetensors", {"--device-map", folder.file("map.json")});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(read_text(folder.file("plain.safetensors")), read_text(folder.file("disk.safetensors")));
+  EXPECT_EQ(forward("auto.safetensors", {"--device-map", "auto", "--max-memory", "cpu=20KB"}).exit_code, 0);
+  EXPECT_EQ(read_text(folder.file("plain.safetensors")), read_text(folder.file("auto.safetensors")));
+  EXPECT_EQ(forward("x.safetensors", {"--max-memory", "cpu"}).exit_code, 2);
+  EXPECT_EQ(forward("x.safetensors", {"--device-map", "gpu"}).exit_code, 1);
+}
+
+TEST(DeviceMapCommand, PrintsThePlanWithoutLoading) {  // L07, L09
+  const auto run = run_program({"device-map", test_data("bert/models/BertForPreTraining"), "--class", "BertModel",
+                                "--max-memory", "cpu=20KB", "--json", "--quiet"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const auto plan = Json::parse(run.out);
+  EXPECT_EQ(plan.at("device_map").at("embeddings").as_string(), "cpu");
+  EXPECT_GT(plan.at("bytes").at("disk").as_int(), 0);
 }
 
 TEST(Forward, AttentionsNeedEager) {  // A09

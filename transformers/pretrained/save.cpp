@@ -56,8 +56,9 @@ std::map<std::string, std::string> find_aliases(const PreTrainedModel& model, co
   for (const auto& [name, tensor] : state) {
     const auto* source = ties.find(name);
     const auto* original = source ? state.find(*source) : nullptr;
-    const bool is_tied = original && (original->is_same(tensor) || same_weight(model, state, *source, name) ||
-                                      (extent(*original) == extent(tensor) && original->sizes() == tensor.sizes()));
+    const bool is_tied =
+        original && (original->is_same(tensor) || same_weight(model, state, *source, name) ||
+                     (!tensor.is_meta() && extent(*original) == extent(tensor) && original->sizes() == tensor.sizes()));
     if (is_tied) {
       aliases.emplace(name, *source);
       continue;

@@ -10,10 +10,51 @@ namespace transformers::cli {
 namespace {
 
 void refuse_later_options(const Arguments& arguments) {
-  for (const auto* name : {"max-memory", "offload-folder", "quantize", "assistant-model"})
+  for (const auto* name : {"quantize", "assistant-model"})
     if (arguments.has(name)) throw NotImplementedError(str("--", name, " is not part of this version"));
-  if (const auto map = arguments.text("device-map", "cpu"); map != "cpu")
-    throw NotImplementedError(str("--device-map ", map, " is not part of this version; models run on the CPU"));
+}
+
+Device parse_device(const Json& value, const std::string& where) {
+  if (value.is_int()) return value.as_int();
+  if (value.is_string()) return value.as_string();
+  throw ValueError(str(where, ": a device is a ", value.type_name(), ", expected a number or a name"));
+}
+
+Device parse_device(const std::string& text) {
+  const bool is_number = !text.empty() && text.size() < 10 && text.find_first_not_of("0123456789") == std::string::npos;
+  return is_number ? Device(int64_t{std::stoll(text)}) : Device(text);
+}
+
+// A word, a device, or a JSON file {"module": device}.
+DeviceMapArg parse_device_map(const std::string& text) {
+  if (!text.ends_with(".json")) {
+    const auto device = parse_device(text);
+    if (const auto* number = std::get_if<int64_t>(&device)) return *number;
+    return text;
+  }
+  constexpr int64_t kMostBytes = 16 << 20;
+  const auto json = Json::parse_file(text, kMostBytes);
+  if (!json.is_object()) throw ValueError(str(text, ": a device map is an object of modules and devices"));
+  DeviceMap map;
+  for (const auto& [module, device] : json.as_object()) map.set(module, parse_device(device, text));
+  return map;
+}
+
+MaxMemory parse_max_memory(const std::string& text) {
+  MaxMemory limits;
+  for (const auto& part : split(text, ',')) {
+    const auto equals = part.find('=');
+    if (equals == std::string::npos || equals == 0)
+      throw UsageError(str("--max-memory has the part ", quote(part), ", expected DEVICE=SIZE such as cpu=8GiB"));
+    const auto device = parse_device(std::string(trim(std::string_view(part).substr(0, equals))));
+    const auto size = std::string(trim(std::string_view(part).substr(equals + 1)));
+    try {
+      limits.set(device, parse_size(size));
+    } catch (const ValueError& error) {
+      throw UsageError(str("--max-memory: ", error.what()));
+    }
+  }
+  return limits;
 }
 
 const ModelClass& generating_class(const PretrainedConfig& config) {
@@ -66,7 +107,12 @@ FromPretrainedOptions loading_arguments(const Arguments& arguments) {
                                 .attn_implementation = arguments.find("attn-implementation"),
                                 .dtype = arguments.text("dtype", "auto"),
                                 .subfolder = arguments.text("subfolder"),
-                                .variant = arguments.find("variant")};
+                                .variant = arguments.find("variant"),
+                                .ignore_unmatched_keys = arguments.has("ignore-unmatched-keys")};
+  if (const auto token = arguments.find("token")) options.token = *token;
+  if (const auto map = arguments.find("device-map")) options.device_map = parse_device_map(*map);
+  if (const auto limits = arguments.find("max-memory")) options.max_memory = parse_max_memory(*limits);
+  if (const auto folder = arguments.find("offload-folder")) options.offload_folder = *folder;
   if (const auto folder = arguments.find("cache-dir")) options.cache_dir = *folder;
   return options;
 }

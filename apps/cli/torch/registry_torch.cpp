@@ -11,8 +11,8 @@ namespace transformers::cli {
 namespace {
 
 constexpr TorchCommand kTorchCommands[] = {
-    {"bench", run_bench},     {"chat", run_chat},         {"embed", run_embed},
-    {"forward", run_forward}, {"generate", run_generate},
+    {"bench", run_bench}, {"chat", run_chat},       {"device-map", run_device_map},
+    {"embed", run_embed}, {"forward", run_forward}, {"generate", run_generate},
 };
 
 }  // namespace

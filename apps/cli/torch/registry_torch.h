@@ -12,6 +12,7 @@ struct TorchCommand {
 
 [[nodiscard]] int run_bench(const Arguments& arguments);
 [[nodiscard]] int run_chat(const Arguments& arguments);
+[[nodiscard]] int run_device_map(const Arguments& arguments);
 [[nodiscard]] int run_embed(const Arguments& arguments);
 [[nodiscard]] int run_forward(const Arguments& arguments);
 [[nodiscard]] int run_generate(const Arguments& arguments);

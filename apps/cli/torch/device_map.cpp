@@ -1,0 +1,51 @@
+#include "transformers/pretrained/device_map.h"
+
+#include "apps/cli/terminal.h"
+#include "apps/cli/torch/loading.h"
+#include "apps/cli/torch/registry_torch.h"
+#include "transformers/base/strings.h"
+#include "transformers/nn/dtypes.h"
+
+namespace transformers::cli {
+
+namespace {
+
+// The model without its values, in the dtype that it would be loaded in.
+std::shared_ptr<PreTrainedModel> empty_shell(const Arguments& arguments, const FromPretrainedOptions& options) {
+  const auto config = AutoConfig::from_pretrained(arguments.positional.front(), options);
+  auto name = arguments.text("class");
+  if (name.empty() && !config->architectures.empty()) name = config->architectures.front();
+  const auto* row = name.empty() ? &class_for(*config, Task::Base) : find_model_class(name);
+  if (!row) throw ValueError(str(arguments.positional.front(), ": no class is called ", quote(name)));
+  const auto wanted = options.dtype.value_or("auto");
+  const auto dtype = floating_type(wanted == "auto" ? config->dtype.value_or("float32") : wanted, "dtype");
+  const nn::ParameterScope scope({.device = at::kMeta, .dtype = dtype});
+  return row->make(config, Json::object());
+}
+
+Json json_of(const Device& device) {
+  if (const auto* number = std::get_if<int64_t>(&device)) return *number;
+  return to_string(device);
+}
+
+}  // namespace
+
+int run_device_map(const Arguments& arguments) {
+  const auto options = loading_arguments(arguments);
+  const auto model = empty_shell(arguments, options);
+  const auto map = resolve_device_map(*model, options.device_map.value_or("auto"), {.max_memory = options.max_memory});
+  const auto totals = bytes_per_device(measure(*model), map);
+  if (arguments.has("json")) {
+    Json modules = Json::object(), bytes = Json::object();
+    for (const auto& [name, device] : map) modules[name] = json_of(device);
+    for (const auto& [device, total] : totals) bytes[to_string(device)] = total;
+    write_out(Json(Json::Object{{"device_map", std::move(modules)}, {"bytes", std::move(bytes)}}).dump() + "\n");
+    return 0;
+  }
+  for (const auto& [name, device] : map)
+    write_out(str(name.empty() ? "(the whole model)" : name, "  ", to_string(device), "\n"));
+  for (const auto& [device, total] : totals) write_out(str(to_string(device), "  ", human_bytes(total), "\n"));
+  return 0;
+}
+
+}  // namespace transformers::cli
