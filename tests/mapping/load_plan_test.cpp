@@ -65,10 +65,13 @@ TEST(LoadPlan, CarriesTheOpOfTheFirstRuleThatLeadsIntoTheModel) {
                                        {"wq.*", "model.q.*", Op::PermuteRope, "num_attention_heads"}};
   const std::vector<ModelTensor> model = {{"wi.0", {2, 3}}, {"model.q.0", {4, 4}}};
   const auto file = entries({{"up.0", {3, 2}}, {"wq.0", {4, 4}}});
-  const auto plan = plan_load({.model = model, .entries = file, .base_model_prefix = "model", .rules = {kRules}});
+  Json config = Json::object();
+  config["num_attention_heads"] = 2;
+  const auto plan =
+      plan_load({.model = model, .entries = file, .config = config, .base_model_prefix = "model", .rules = {kRules}});
   ASSERT_THAT(names(plan), ElementsAre("model.q.0", "wi.0"));
   EXPECT_EQ(plan.tensors[0].op, Op::PermuteRope);
-  EXPECT_EQ(plan.tensors[0].heads, "num_attention_heads");
+  EXPECT_EQ(plan.tensors[0].heads, 2);
   EXPECT_EQ(plan.tensors[1].op, Op::Transpose);
   EXPECT_THAT(plan.mismatched, IsEmpty()) << "shapes are compared after the op";
 }
@@ -104,10 +107,16 @@ TEST(LoadPlan, OrdersTensorsAsPeopleCount) {
   EXPECT_THAT(names(plan_load({.model = model, .entries = file})), ElementsAre("l.1", "l.2", "l.10"));
 }
 
-TEST(LoadPlan, OnlyTransposingChangesAShape) {
-  EXPECT_EQ(shape_after(Op::Transpose, {2, 3}), Shape({3, 2}));
-  EXPECT_EQ(shape_after(Op::Transpose, {2}), Shape({2}));
-  EXPECT_EQ(shape_after(Op::PermuteRope, {2, 3}), Shape({2, 3}));
+// P63
+TEST(LoadPlan, ReadsBothNamesOfAWeightNormedLayer) {
+  const std::vector<ModelTensor> modern = {{"c.parametrizations.weight.original0", {2}},
+                                           {"c.parametrizations.weight.original1", {3}}};
+  const std::vector<ModelTensor> old = {{"c.weight_g", {2}}, {"c.weight_v", {3}}};
+  const auto old_file = entries({{"c.weight_g", {2}}, {"c.weight_v", {3}}});
+  const auto modern_file = entries({{modern[0].name, {2}}, {modern[1].name, {3}}});
+  EXPECT_EQ(plan_load({.model = modern, .entries = old_file}).tensors.size(), 2);
+  EXPECT_EQ(plan_load({.model = old, .entries = modern_file}).tensors.size(), 2);
+  EXPECT_EQ(plan_load({.model = old, .entries = old_file}).tensors.size(), 2);
 }
 
 }  // namespace

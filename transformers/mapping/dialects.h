@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "transformers/base/json.h"
+#include "transformers/checkpoint/checkpoint.h"
 #include "transformers/mapping/key_rule.h"
 
 namespace transformers {
@@ -41,6 +42,9 @@ struct KeyDialect {
 
 /// The dialect called `name`, or null.
 [[nodiscard]] const KeyDialect* find_dialect(std::string_view name);
+/// The dialect of a file: the reader's, or what the metadata of a safetensors file states as its `format` ("pt", "mlx",
+/// "tf", "flax"; none: ours). OSError naming the file for any other.
+[[nodiscard]] const KeyDialect& dialect_of(const CheckpointReader& reader);
 /// Every dialect, alphabetical.
 [[nodiscard]] std::span<const KeyDialect* const> key_dialects();
 

@@ -22,11 +22,16 @@ struct Few {
   size_t count = 0;
 };
 
-/// What happens to a tensor on its way from a file into the model.
+/// What happens to a tensor on its way from a file into the model. Each has an inverse: see mapping/ops.h.
 enum class Op {
-  Rename,       // nothing but the name changes
-  PermuteRope,  // rows of a projection from interleaved to half-split rotary order; `heads` rows of heads
-  Transpose,    // the two dimensions are swapped
+  Rename,         // nothing but the name changes
+  PermuteRope,    // rows of a projection from interleaved to half-split rotary order; `heads` rows of heads
+  UnpermuteRope,  // the inverse
+  Transpose,      // two or three dimensions in reverse order
+  HwioToOihw,     // a convolution's kernel of four dimensions, (height, width, in, out) to (out, in, height, width)
+  OihwToHwio,     // the inverse
+  Squeeze,        // (1, n) to (n)
+  Unsqueeze,      // the inverse
 };
 
 /// Matches a whole key: `*` is one dotted segment, `**` a tail; both sides have the same stars.
@@ -35,6 +40,7 @@ struct KeyRule {
   std::string_view to = {};
   Op op = Op::Rename;
   std::string_view heads = {};  // PermuteRope: the config field that holds the number of heads
+  size_t rank = 0;              // only tensors that have so many dimensions in the file; 0: all
 };
 
 /// `name` is the same parameter as `source`.

@@ -5,26 +5,31 @@
 #include <utility>
 
 #include "transformers/mapping/key_match.h"
+#include "transformers/mapping/ops.h"
 
 namespace transformers {
 
 namespace {
 
-// Names that weights had before 2020; the reference renames them too.
-constexpr std::pair<std::string_view, std::string_view> kOldSuffixes[] = {{"LayerNorm.gamma", "LayerNorm.weight"},
-                                                                          {"LayerNorm.beta", "LayerNorm.bias"}};
+// P63: names that weights had before 2020, and PyTorch's older ones of a weight-normed layer; the reference renames
+// them too. The latter go both ways, as a model may have either.
+constexpr std::pair<std::string_view, std::string_view> kSuffixes[] = {
+    {"LayerNorm.gamma", "LayerNorm.weight"},
+    {"LayerNorm.beta", "LayerNorm.bias"},
+    {".weight_g", ".parametrizations.weight.original0"},
+    {".weight_v", ".parametrizations.weight.original1"},
+    {".parametrizations.weight.original0", ".weight_g"},
+    {".parametrizations.weight.original1", ".weight_v"},
+};
+constexpr size_t kOldSuffixes = 2;  // the first of them, which no model of today has
 
-std::string modern(const std::string& key) {
-  for (const auto& [old_suffix, suffix] : kOldSuffixes)
-    if (key.ends_with(old_suffix)) return key.substr(0, key.size() - old_suffix.size()) + std::string(suffix);
-  return key;
+std::optional<std::string> other_name(const std::string& key, size_t count = std::size(kSuffixes)) {
+  for (const auto& [suffix, other] : std::span(kSuffixes).first(count))
+    if (key.ends_with(suffix)) return key.substr(0, key.size() - suffix.size()) + std::string(other);
+  return std::nullopt;
 }
 
-struct Target {
-  std::string name;
-  Op op = Op::Rename;
-  std::string_view heads = {};
-};
+std::string modern(const std::string& key) { return other_name(key, kOldSuffixes).value_or(key); }
 
 class Matcher {
  public:
@@ -38,17 +43,21 @@ class Matcher {
     return it == model_.end() ? nullptr : it->second;
   }
 
-  /// The tensor that a key of the file stands for; absent when there is none.
-  [[nodiscard]] std::optional<Target> target(const std::string& key) const {
-    if (auto name = with_prefix(key)) return Target{*name};
-    if (auto name = with_prefix(modern(key))) return Target{*name};
+  /// The tensor that a key, already in our spelling, stands for; absent when there is none.
+  [[nodiscard]] std::optional<KeyTranslation> target(const KeyTranslation& translated) const {
+    const auto& key = translated.name;
+    if (auto name = with_prefix(key)) return KeyTranslation{*name, translated.op, translated.heads};
+    if (const auto other = other_name(key))
+      if (auto name = with_prefix(*other)) return KeyTranslation{*name, translated.op, translated.heads};
+    if (translated.op != Op::Rename) return std::nullopt;  // the rules below are for names that no dialect knew
     for (const auto& rules : request_.rules)
       for (const auto& rule : rules) {
         auto renamed = apply_rule(rule, key);
         if (!renamed && key.starts_with(prefix_))
           renamed = apply_rule(rule, std::string_view(key).substr(prefix_.size()));
         if (!renamed) continue;
-        if (auto name = with_prefix(*renamed)) return Target{*name, rule.op, rule.heads};
+        if (auto name = with_prefix(*renamed))
+          return KeyTranslation{*name, rule.op, heads_of(request_.config, rule.heads)};
       }
     return std::nullopt;
   }
@@ -73,6 +82,13 @@ class Matcher {
   std::string prefix_;
 };
 
+// The key in our spelling; absent when it is no weight at all.
+std::optional<KeyTranslation> translate(const LoadRequest& request, const CheckpointEntry& entry) {
+  auto key = request.rename ? request.rename(entry.name) : entry.name;
+  if (!request.dialect) return KeyTranslation{.name = std::move(key)};
+  return request.dialect->to_model(request.config, key, entry.shape);
+}
+
 bool is_ignored(const LoadRequest& request, std::string_view key) {
   return std::any_of(request.ignore_unexpected.begin(), request.ignore_unexpected.end(),
                      [&](std::string_view pattern) { return key_matches(pattern, key); });
@@ -80,18 +96,15 @@ bool is_ignored(const LoadRequest& request, std::string_view key) {
 
 }  // namespace
 
-std::vector<int64_t> shape_after(Op op, const std::vector<int64_t>& shape) {
-  if (op != Op::Transpose || shape.size() != 2) return shape;
-  return {shape[1], shape[0]};
-}
-
 LoadPlan plan_load(const LoadRequest& request) {
   const Matcher matcher(request);
   LoadPlan plan;
   std::unordered_map<std::string, std::string> taken;  // tensor → key that fills it
   for (const auto& entry : request.entries) {
-    const auto key = request.rename ? request.rename(entry.name) : entry.name;
-    const auto target = matcher.target(key);
+    const auto translated = translate(request, entry);
+    if (!translated) continue;
+    const auto& key = translated->name;
+    const auto target = matcher.target(*translated);
     if (!target) {
       if (!is_ignored(request, key) && !matcher.is_own_buffer(key)) plan.unexpected.push_back(modern(key));
       continue;
@@ -103,7 +116,7 @@ LoadPlan plan_load(const LoadRequest& request) {
     const auto shape = shape_after(target->op, entry.shape);
     const auto& wanted = matcher.find(target->name)->shape;
     if (shape == wanted)
-      plan.tensors.push_back({target->name, &entry, target->op, std::string(target->heads)});
+      plan.tensors.push_back({target->name, &entry, target->op, target->heads});
     else
       plan.mismatched.push_back({target->name, shape, wanted});
   }

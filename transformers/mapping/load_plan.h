@@ -9,6 +9,7 @@
 
 #include "transformers/base/ordered_map.h"
 #include "transformers/checkpoint/checkpoint.h"
+#include "transformers/mapping/dialects.h"
 #include "transformers/mapping/key_rule.h"
 
 namespace transformers {
@@ -24,7 +25,7 @@ struct PlannedTensor {
   std::string name = {};  // in the model
   const CheckpointEntry* entry = nullptr;
   Op op = Op::Rename;
-  std::string heads = {};  // PermuteRope: config field with the number of heads
+  int64_t heads = 0;  // PermuteRope: how many
 };
 
 struct Mismatch {
@@ -43,6 +44,8 @@ struct LoadPlan {
 struct LoadRequest {
   std::span<const ModelTensor> model = {};
   std::span<const CheckpointEntry> entries = {};
+  const KeyDialect* dialect = nullptr;  // of the entries; null: they have our names
+  Json config = Json::object();         // config.json of the model; the dialect and rules with heads read it
   std::string_view base_model_prefix = {};
   std::function<std::string(const std::string&)> rename = {};  // the caller's, before anything else; may be empty
   std::vector<std::span<const KeyRule>> rules = {};            // tried in this order
@@ -50,12 +53,9 @@ struct LoadRequest {
   std::set<std::string> own_buffers = {};  // buffers that the model computes itself; old files hold them
 };
 
-/// Pairs the keys of a checkpoint with the tensors of a model. A key is tried as it is, with the base model's prefix
-/// added or removed, under old names (gamma, beta), and through the rules. Two keys for one tensor: ValueError naming
-/// them.
+/// Pairs the keys of a checkpoint with the tensors of a model. A key is translated by the dialect, then tried as it is,
+/// with the base model's prefix added or removed, under other names of the same (gamma and beta; weight_g and
+/// weight_v), and through the rules. Two keys for one tensor: ValueError naming them.
 [[nodiscard]] LoadPlan plan_load(const LoadRequest& request);
-
-/// The shape of an entry after `op`.
-[[nodiscard]] std::vector<int64_t> shape_after(Op op, const std::vector<int64_t>& shape);
 
 }  // namespace transformers

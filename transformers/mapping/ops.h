@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "transformers/base/files.h"
+#include "transformers/base/json.h"
 #include "transformers/mapping/key_rule.h"
 
 namespace transformers {
@@ -15,6 +16,9 @@ namespace transformers {
 
 /// The shape of a tensor of `shape` after `op`; the same where the op does not fit the rank.
 [[nodiscard]] std::vector<int64_t> shape_after(Op op, std::span<const int64_t> shape);
+
+/// The number of heads under a config field, by default one for each query; 0 for no field.
+[[nodiscard]] int64_t heads_of(const Json& config, std::string_view field);
 
 /// A tensor's values in another order: `op` as strides over the input, so that one gather serves bytes and tensors.
 /// The output's element at index (i, j, …) over `sizes` is the input's at the sum of index times stride, in elements.

@@ -6,6 +6,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/dtypes/quants.h"
+#include "transformers/mapping/ops.h"
 #include "transformers/nn/dtypes.h"
 
 namespace transformers {
@@ -29,21 +30,10 @@ at::Tensor expand(const SharedBytes& data, const CheckpointEntry& entry) {
   return out;
 }
 
-// Rows of a projection from interleaved pairs, as GGUF and Meta's files have them, to halves.
-at::Tensor permute_rope(const at::Tensor& x, int64_t heads, const std::string& name) {
-  if (heads < 1 || x.dim() < 1 || x.size(0) % (2 * heads) != 0)
-    throw ValueError(str(quote(name), ": its ", x.dim() < 1 ? 0 : x.size(0), " rows do not divide into ", heads,
-                         " heads of even size"));
-  return x.reshape({heads, x.size(0) / heads / 2, 2, -1}).transpose(1, 2).reshape(x.sizes());
-}
-
 at::Tensor apply(Op op, const at::Tensor& x, int64_t heads, const std::string& name) {
-  switch (op) {
-    case Op::Rename: return x;
-    case Op::Transpose: return x.t().contiguous();
-    case Op::PermuteRope: return permute_rope(x, heads, name);
-  }
-  return x;
+  const auto order = view_of(op, x.sizes(), heads, name);
+  const auto shape = shape_after(op, x.sizes());
+  return order.is_identity ? x.reshape(shape) : x.as_strided(order.sizes, order.strides).reshape(shape);
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/config/generation_config.h"
-#include "transformers/mapping/dialects/gguf.h"
 #include "transformers/mapping/key_match.h"
 #include "transformers/mapping/load_plan.h"
 #include "transformers/nn/dtypes.h"
@@ -75,13 +74,11 @@ LoadRequest make_request(PreTrainedModel& model, const CheckpointReader& reader,
   const auto& architecture = model.architecture();
   LoadRequest request{.model = tensors,
                       .entries = reader.entries(),
+                      .dialect = &dialect_of(reader),
+                      .config = model.config->to_dict(),
                       .base_model_prefix = prefix,
                       .own_buffers = non_persistent_buffers(model)};
   if (options.key_mapping) request.rename = detail::KeyMapping(*options.key_mapping);
-  if (reader.dialect() == "gguf") {
-    request.rules.push_back(gguf_rules(reader));
-    for (const auto key : gguf_ignored_keys()) request.ignore_unexpected.push_back(key);
-  }
   request.rules.push_back(architecture.file_rules);
   request.rules.push_back(architecture.key_rules);
   for (const auto pattern : architecture.ignore_unexpected) request.ignore_unexpected.push_back(pattern);

@@ -8,6 +8,7 @@
 #include "transformers/mapping/dialects/detail/gguf_conversion.h"
 #include "transformers/mapping/dialects/detail/gguf_fields.h"
 #include "transformers/mapping/key_match.h"
+#include "transformers/mapping/ops.h"
 
 namespace transformers {
 
@@ -95,7 +96,7 @@ const Placed* find(std::span<const Placed> tensors, std::string_view name) {
 
 CheckpointWriteEntry entry_for(const CheckpointReader& source, const Placed& placed, bool is_output,
                                const GgufExportOptions& options) {
-  const auto shape = shape_after_undoing(placed.target.op, placed.entry->shape);
+  const auto shape = shape_after(inverse_of(placed.target.op), placed.entry->shape);
   const auto dtype = gguf_data_type(placed.target.name, shape, is_output, options);
   return {.name = placed.target.name, .dtype = dtype, .shape = shape, .bytes = [&source, placed, dtype] {
             return convert_for_gguf(source, *placed.entry, placed.target, dtype);

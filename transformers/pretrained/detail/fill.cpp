@@ -53,11 +53,6 @@ bool keeps_float32(const Architecture& architecture, const std::string& name, at
   });
 }
 
-int64_t head_count(const PretrainedConfig& config, const std::string& field) {
-  const auto value = field.empty() ? Json() : config.get(field);
-  return value.is_int() ? value.as_int() : 0;
-}
-
 class Filler {
  public:
   Filler(PreTrainedModel& model, const FillRequest& request, WeightStore& weights)

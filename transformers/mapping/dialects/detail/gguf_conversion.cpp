@@ -1,7 +1,6 @@
 #include "transformers/mapping/dialects/detail/gguf_conversion.h"
 
 #include <algorithm>
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -10,6 +9,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/dtypes/quants.h"
+#include "transformers/mapping/ops.h"
 
 namespace transformers::detail {
 
@@ -47,65 +47,37 @@ struct Rows {
   }
 };
 
-// In the file the two halves of a head's rows alternate.
-struct RowOrder {
-  int64_t head_size = 0;  // 0: as they are
-
-  [[nodiscard]] int64_t source_of(int64_t row) const {
-    if (head_size == 0) return row;
-    const int64_t within = row % head_size;
-    return row - within + within % 2 * (head_size / 2) + within / 2;
-  }
-};
-
-RowOrder order_of(const GgufTarget& target, int64_t rows) {
-  if (target.op != Op::PermuteRope) return {};
-  if (target.heads < 1 || rows % (2 * target.heads) != 0)
-    throw ValueError(str("its ", rows, " rows do not divide into ", target.heads, " heads of even size"));
-  return {rows / target.heads};
-}
-
 size_t bytes_for(DataType dtype, int64_t elements) {
   return static_cast<size_t>(byte_count(dtype, std::vector<int64_t>{elements}).value());
 }
 
 using Bytes = std::vector<std::byte>;
 
-// Rows in another order, their bytes as they are.
-Bytes reordered(std::span<const std::byte> bytes, const Rows& rows, const RowOrder& order) {
-  Bytes out(bytes.size());
-  const size_t width = rows.count == 0 ? 0 : bytes.size() / static_cast<size_t>(rows.count);
-  for (int64_t row = 0; row < rows.count; ++row)
-    std::memcpy(out.data() + static_cast<size_t>(row) * width,
-                bytes.data() + static_cast<size_t>(order.source_of(row)) * width, width);
-  return out;
-}
-
 // Row by row, so that no second copy of the tensor comes to be.
-Bytes recast(std::span<const std::byte> bytes, DataType from, DataType to, const Rows& rows, const RowOrder& order) {
+Bytes recast(std::span<const std::byte> bytes, DataType from, DataType to, const Rows& rows) {
   const size_t from_width = bytes_for(from, rows.elements), to_width = bytes_for(to, rows.elements);
   Bytes out(static_cast<size_t>(rows.count) * to_width);
   constexpr int64_t kLeastElements = 1 << 16;
   share_out(rows.count, kLeastElements / std::max<int64_t>(rows.elements, 1), [&](int64_t begin, int64_t end) {
     std::vector<float> values(static_cast<size_t>(rows.elements));
     for (int64_t row = begin; row < end; ++row) {
-      dequantize(from, bytes.subspan(static_cast<size_t>(order.source_of(row)) * from_width, from_width), values);
+      dequantize(from, bytes.subspan(static_cast<size_t>(row) * from_width, from_width), values);
       quantize(to, values, std::span(out).subspan(static_cast<size_t>(row) * to_width, to_width));
     }
   });
   return out;
 }
 
-Bytes transposed(std::span<const std::byte> bytes, const CheckpointEntry& entry, DataType to) {
-  if (entry.shape.size() != 2) throw ValueError(str("its shape ", entry.shape, " is no matrix's"));
-  const auto rows = static_cast<size_t>(entry.shape[0]), columns = static_cast<size_t>(entry.shape[1]);
-  std::vector<float> values(rows * columns), turned(rows * columns);
-  dequantize(entry.dtype, bytes, values);
-  for (size_t row = 0; row < rows; ++row)
-    for (size_t column = 0; column < columns; ++column) turned[column * rows + row] = values[row * columns + column];
-  Bytes out(bytes_for(to, entry.shape[0]) * columns);
-  quantize(to, turned, out);
-  return out;
+// Block types move as whole rows only: their row is the value then.
+SharedBytes undone(const SharedBytes& data, const CheckpointEntry& entry, const GgufTarget& target) {
+  const auto& type = info(entry.dtype);
+  if (type.block_elements == 1 || target.op == Op::Rename)
+    return undo_op(target.op, data, entry.shape, static_cast<size_t>(type.block_bytes), target.heads, entry.name);
+  const auto bytes = bytes_for(entry.dtype, Rows(entry.shape).elements);
+  const std::vector<int64_t> rows{entry.shape.empty() ? 1 : entry.shape[0], static_cast<int64_t>(bytes)};
+  if (target.op != Op::PermuteRope)
+    throw ValueError(str(quote(entry.name), ": values of type ", type.name, " cannot be put in another order"));
+  return undo_op(target.op, data, rows, 1, target.heads, entry.name);
 }
 
 SharedBytes owned(Bytes bytes) {
@@ -115,26 +87,12 @@ SharedBytes owned(Bytes bytes) {
 
 }  // namespace
 
-std::vector<int64_t> shape_after_undoing(Op op, const std::vector<int64_t>& shape) {
-  return op == Op::Transpose && shape.size() == 2 ? std::vector{shape[1], shape[0]} : shape;
-}
-
-int64_t heads_of(const Json& config, std::string_view field) {
-  if (field.empty()) return 0;
-  const auto* value = config.find(field);
-  if (!value || value->is_null()) value = config.find("num_attention_heads");  // one for each query
-  return value && value->is_int() ? value->as_int() : 0;
-}
-
 SharedBytes convert_for_gguf(const CheckpointReader& source, const CheckpointEntry& entry, const GgufTarget& target,
                              DataType dtype) {
-  auto data = source.bytes(entry);
+  const auto data = undone(source.bytes(entry), entry, target);
+  if (entry.dtype == dtype) return data;
   try {
-    if (target.op == Op::Transpose) return owned(transposed(data.bytes, entry, dtype));
-    const Rows rows(entry.shape);
-    const auto order = order_of(target, rows.count);
-    if (entry.dtype != dtype) return owned(recast(data.bytes, entry.dtype, dtype, rows, order));
-    return order.head_size == 0 ? data : owned(reordered(data.bytes, rows, order));
+    return owned(recast(data.bytes, entry.dtype, dtype, Rows(shape_after(inverse_of(target.op), entry.shape))));
   } catch (const ValueError& error) {
     throw ValueError(str(quote(entry.name), " as ", quote(target.name), ": ", error.what()));
   }
