@@ -129,16 +129,70 @@ TEST(Dialects, LeadBackToEveryNameOfAFile) {
   }
 }
 
+bool same_bytes(const SharedBytes& a, const SharedBytes& b) {
+  return std::equal(a.bytes.begin(), a.bytes.end(), b.bytes.begin(), b.bytes.end());
+}
+
+// T11, F21, F22: our tensors become the file's, and the file's ours, bit for bit, and none is left over.
+TEST(Dialects, TurnTheTensorsOfAModelIntoThoseOfTheFileAndBack) {
+  for (const auto& [model, file] : {std::pair("bert", "tf/tf_model.h5"), std::pair("bert", "flax/flax_model.msgpack"),
+                                    std::pair("gpt2", "tf/tf_model.h5"), std::pair("gpt2", "flax/flax_model.msgpack"),
+                                    std::pair("t5", "tf/tf_model.h5"), std::pair("t5", "flax/flax_model.msgpack"),
+                                    std::pair("llama", "flax/flax_model.msgpack")}) {
+    const auto folder = kData / "formats" / model;
+    const auto ours = open_checkpoint(folder / "pytorch/model.safetensors"), theirs = open_checkpoint(folder / file);
+    const auto& dialect = dialect_of(*theirs);
+    const auto config = Json::parse(read_text(folder / "pytorch/config.json"));
+    size_t found = 0;
+    for (const auto& entry : ours->entries()) {
+      const auto target = dialect.to_file(config, entry.name, entry.shape);
+      ASSERT_TRUE(target) << model << " " << entry.name;
+      const auto* other = theirs->find(target->name);
+      ASSERT_TRUE(other) << model << " " << target->name;
+      ++found;
+      const auto width = static_cast<size_t>(info(entry.dtype).block_bytes);
+      EXPECT_EQ(other->shape, shape_after(inverse_of(target->op), entry.shape)) << target->name;
+      const auto there = undo_op(target->op, ours->bytes(entry), entry.shape, width, target->heads, entry.name);
+      EXPECT_TRUE(same_bytes(there, theirs->bytes(*other))) << target->name;
+      const auto back = apply_op(target->op, theirs->bytes(*other), other->shape, width, target->heads, entry.name);
+      EXPECT_TRUE(same_bytes(back, ours->bytes(entry))) << entry.name;
+    }
+    EXPECT_EQ(found, theirs->entries().size()) << model << " " << file;
+  }
+}
+
 // Names in a shard and in safetensors lack the model's name; a user's own model has another.
 TEST(Dialects, ReadKerasNamesWithAndWithoutTheModel) {
   const auto& keras = *find_dialect("keras");
   const auto config = config_of("bert", "BertForMaskedLM");
-  for (const std::string key : {"tf_bert_for_masked_lm_3/bert/pooler/dense/kernel:0", "bert/pooler/dense/kernel:0",
-                                "my_own/bert/pooler/dense/kernel:0", "bert/pooler/dense/kernel"})
+  for (const std::string key :
+       {"tf_bert_for_masked_lm_3/bert/pooler/dense/kernel:0", "bert/pooler/dense/kernel:0",
+        "my_own/bert/pooler/dense/kernel:0", "bert/bert/pooler/dense/kernel:0", "bert/pooler/dense/kernel"})
     EXPECT_EQ(keras.to_model(config, key, Shape{2, 3})->name, "bert.pooler.dense.weight") << key;
   EXPECT_EQ(keras.to_model(config, "mlm___cls/predictions/bias:0", Shape{2})->name, "cls.predictions.bias");
   EXPECT_EQ(keras.to_model(config, "other___cls/predictions/bias:0", Shape{2})->name, "cls.predictions.bias");
   EXPECT_EQ(keras.to_model(config_of("t5", "T5Model"), "shared/embeddings:0", Shape{2, 3})->name, "shared.weight");
+}
+
+TEST(Dialects, HaveAPlaceForOutputWeightsOfTheirOwnWhereTheFrameworkHas) {
+  for (const std::string_view name : {"flax", "keras"}) {
+    const auto& dialect = *find_dialect(name);
+    EXPECT_FALSE(dialect.to_file(config_of("gpt2", "GPT2LMHeadModel"), "lm_head.weight", Shape{5, 2}));
+    EXPECT_FALSE(dialect.to_file(config_of("t5", "T5Model"), "encoder.embed_tokens.weight", Shape{5, 2}));
+    EXPECT_TRUE(dialect.to_file(config_of("t5", "T5ForConditionalGeneration"), "lm_head.weight", Shape{5, 2}));
+  }
+  const auto config = config_of("t5", "T5ForConditionalGeneration");
+  EXPECT_EQ(find_dialect("tensorflow")->to_file(config, "lm_head.weight", Shape{5, 2})->name, "decoder/logits/kernel");
+}
+
+// T11
+TEST(Dialects, RefuseNamesOfManyAliases) {
+  const auto& keras = *find_dialect("keras");
+  std::string key = "tf_bert_model";
+  for (int i = 0; i < 11; ++i) key += "/a___b";
+  EXPECT_THROW(static_cast<void>(keras.to_model(config_of("bert", "BertModel"), key, Shape{2})), ValueError);
+  EXPECT_THROW(static_cast<void>(keras.to_model(Json::object(), "a___" + std::string(3000, 'b'), Shape{})), ValueError);
+  EXPECT_EQ(keras.to_model(Json::object(), "a___b/kernel:0", Shape{2, 3})->name, "b.weight");
 }
 
 // T11: a base model's tensors have no prefix with us; in Keras and TF 1 files always.

@@ -36,7 +36,8 @@ struct KeyDialect {
   /// True for keys of a file that are no weights: slots of optimizers, counters.
   bool (*is_ignored)(std::string_view key) = nullptr;
   /// The tensor of ours with whose values the file serves `name` too (the embedding, for output weights); absent when
-  /// there is none. A writer leaves `name` out when both hold the same, else it goes where to_file says.
+  /// there is none. A writer leaves `name` out when both hold the same, else it goes where to_file says; that
+  /// may be nowhere, as the framework cannot have them differ.
   std::optional<std::string> (*shared_with)(const Json& config, std::string_view name) = nullptr;
 };
 

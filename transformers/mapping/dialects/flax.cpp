@@ -62,6 +62,7 @@ constexpr TiedWeight kRobertaShared[] = {
 
 constexpr KeyRule kT5Leaves[] = {
     {"shared.embedding", "shared.weight"},
+    {"lm_head.kernel", "lm_head.weight", Op::Transpose, "", 2},
     {"**.relative_attention_bias.embedding", "**.relative_attention_bias.weight"},
     {"**.layer_norm.weight", "**.layer_norm.weight"},
     {"**.final_layer_norm.weight", "**.final_layer_norm.weight"},

@@ -53,8 +53,10 @@ bool apply_leaf(std::span<const KeyRule> rules, KeyTranslation& key, size_t rank
   return false;
 }
 
-bool undo_leaf(std::span<const KeyRule> rules, KeyTranslation& key, std::span<const int64_t> shape) {
+bool undo_leaf(std::span<const KeyRule> rules, KeyTranslation& key, std::span<const int64_t> shape,
+               bool only_by_name = false) {
   for (const auto& rule : rules) {
+    if (only_by_name && rule.to != key.name) continue;
     if (!fits_rank(rule, shape_after(inverse_of(rule.op), shape).size())) continue;
     if (auto renamed = invert_rule(rule, key.name)) {
       key.name = std::move(*renamed);
@@ -104,7 +106,10 @@ std::optional<KeyTranslation> to_file(const Framework& framework, const Json& co
   if (is_derived_tensor(name)) return std::nullopt;
   KeyTranslation out{.name = std::string(name)};
   if (lacks_prefix(row, config)) out.name = str(row.base_prefix, ".", name);
-  if (!undo_leaf(row.leaves, out, shape) && !undo_leaf(framework.common, out, shape)) return std::nullopt;
+  // What another tensor serves for has a place of its own only where a rule says so by name (T5's output weights).
+  const bool is_shared = shared_with(framework, config, name).has_value();
+  if (!undo_leaf(row.leaves, out, shape, is_shared) && (is_shared || !undo_leaf(framework.common, out, shape)))
+    return std::nullopt;
   undo_scope(row, out.name);
   out.name = framework.spell(out.name, row, config);
   return out;

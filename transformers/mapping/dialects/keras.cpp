@@ -97,6 +97,7 @@ constexpr TiedWeight kRobertaShared[] = {
 constexpr KeyRule kT5Scopes[] = {{"shared.shared.**", "shared.**"}};
 constexpr KeyRule kT5Leaves[] = {
     {"shared.embeddings", "shared.weight"},
+    {"lm_head.kernel", "lm_head.weight", Op::Transpose, "", 2},
     {"**.relative_attention_bias.embeddings", "**.relative_attention_bias.weight"},
     {"**.layer_norm.weight", "**.layer_norm.weight"},
     {"**.final_layer_norm.weight", "**.final_layer_norm.weight"},
@@ -143,8 +144,9 @@ std::string snake_case(std::string_view name) {
 // Files of whole models put the model's name first, shards and safetensors do not. A layer that is called like what
 // stands in it (T5's `shared/shared`) belongs to no model.
 bool names_model(std::string_view first, std::string_view second, const FrameworkArchitecture* row) {
-  if (second.empty() || first == second) return false;
-  return first.starts_with("tf") || (row && !row->base_prefix.empty() && second == row->base_prefix);
+  if (second.empty()) return false;
+  if (row && !row->base_prefix.empty() && second == row->base_prefix) return true;
+  return first != second && first.starts_with("tf");
 }
 
 // `mlm___cls` stands for `cls`: one layer of ours is several there.
@@ -152,9 +154,17 @@ std::string without_alias(const std::string& name, const FrameworkArchitecture* 
   if (row && std::any_of(row->scopes.begin(), row->scopes.end(),
                          [&](const KeyRule& rule) { return key_matches(rule.from, name); }))
     return name;
+  constexpr size_t kMostAliases = 10, kMostBytes = 2048;  // T11
   auto parts = split(name, '.');
+  size_t aliases = 0;
   for (auto& part : parts)
-    if (const auto at = part.rfind("___"); at != std::string::npos) part.erase(0, at + 3);
+    if (const auto at = part.rfind("___"); at != std::string::npos) {
+      part.erase(0, at + 3);
+      ++aliases;
+    }
+  if (aliases > kMostAliases || (aliases > 0 && name.size() > kMostBytes))
+    throw ValueError(str("the variable ", quote(name), " has ", aliases, " aliases ('___') in ", name.size(),
+                         " bytes; at most ", kMostAliases, " in ", kMostBytes, " are read"));
   return join(parts, ".");
 }
 
