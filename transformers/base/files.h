@@ -20,6 +20,9 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// Lets go of the memory behind `part` of the mapping: it is read from the file again when it is next touched. Not
+  /// for parts that somebody wrote to: those changes would be lost.
+  void release(std::span<const std::byte> part) const;
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:

@@ -113,6 +113,11 @@ class TorchReader final : public CheckpointReader {
       found->second = Integrity::Intact;
     return found->second;
   }
+  void release(const CheckpointEntry& entry) const override {
+    const auto known = index_.find(entry.name);
+    if (known != index_.end() && !strided_.contains(known->second))
+      mapped_->release(mapped_->bytes().subspan(entries_[known->second].offset, entries_[known->second].size_bytes));
+  }
   std::span<const std::filesystem::path> files() const override { return file_; }
   const Json& metadata() const override { return metadata_; }
   std::string_view dialect() const override { return "transformers"; }

@@ -156,7 +156,8 @@ std::vector<std::string> write_checkpoint(FileTransaction& transaction, const Ch
     std::vector<CheckpointWriteEntry> part;
     for (const auto position : shards[i]) {
       part.push_back(entries[position]);
-      weight_map.emplace(entries[position].name, files.back());
+      const auto& key = entries[position].name;
+      weight_map.emplace(options.index_key ? options.index_key(key) : key, files.back());
       total += entries[position].alias_of.empty() ? sizes[position] : 0;
     }
     write(transaction.stage(files.back()), part, options.metadata);

@@ -42,6 +42,7 @@ struct ShardedWriteOptions {
   OversizedTensor oversized = OversizedTensor::StandsApart;
   Json metadata = Json::object();                // of every file
   std::optional<int64_t> total_parameters = {};  // for the index
+  std::string (*index_key)(const std::string& name) = nullptr;  // how the index spells a name; null: as it is
 };
 
 /// Writes a checkpoint as one file, or as shards and their index, into `transaction`, and removes with it what an

@@ -239,6 +239,9 @@ class TfBundleReader final : public CheckpointReader {
     });
     return is_intact ? Integrity::Intact : Integrity::Damaged;
   }
+  void release(const CheckpointEntry& entry) const override {
+    for (const auto& piece : layout_of(entry).pieces) mapped_[piece.file]->release(view(piece));
+  }
   std::span<const fs::path> files() const override { return files_; }
   const Json& metadata() const override { return metadata_; }
   std::string_view dialect() const override { return tf_bundle_format.dialect; }

@@ -37,6 +37,12 @@ class MappedReader final : public CheckpointReader {
     return {.bytes = all.subspan(entry.offset, entry.size_bytes), .owner = mapped_};
   }
 
+  void release(const CheckpointEntry& entry) const override {
+    const auto all = mapped_->bytes();
+    const bool is_inside = entry.offset <= all.size() && entry.size_bytes <= all.size() - entry.offset;
+    if (is_inside && !(decode_ && entry.offset == 0)) mapped_->release(all.subspan(entry.offset, entry.size_bytes));
+  }
+
   std::span<const std::filesystem::path> files() const override { return file_; }
   const Json& metadata() const override { return parsed_.metadata; }
   std::string_view dialect() const override { return dialect_; }

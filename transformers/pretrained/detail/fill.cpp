@@ -136,7 +136,7 @@ class Filler {
     if (is_for_disk(planned.name) && can_stay(planned))
       return {.disk = DiskWeight{request_.reader, planned.entry, final_type(*planned.entry, type)}};
     auto tensor =
-        materialize(*request_.reader, *planned.entry, planned.op, head_count(*model_.config, planned.heads), type);
+        materialize(*request_.reader, *planned.entry, planned.op, planned.heads, type);
     return placed(planned.name, std::move(tensor));
   }
 

@@ -1,0 +1,78 @@
+#include "transformers/checkpoint/weights_files.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "transformers/base/error.h"
+#include "transformers/base/file_transaction.h"
+#include "transformers/base/strings.h"
+#include "transformers/checkpoint/checkpoint.h"
+#include "transformers/checkpoint/sharded_writer.h"
+
+namespace transformers {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr WeightsName kNames[] = {
+    {"model.safetensors", "safetensors"},
+    {"model.safetensors.index.json", "safetensors"},
+    {"pytorch_model.bin", "pytorch"},
+    {"pytorch_model.bin.index.json", "pytorch"},
+    {"tf_model.h5", "keras"},
+    {"tf_model.h5.index.json", "keras"},
+    {"flax_model.msgpack", "flax"},
+    {"flax_model.msgpack.index.json", "flax"},
+    {"model.ckpt.index", "tf_bundle"},
+    {"adapter_model.safetensors", "safetensors"},
+    {"adapter_model.bin", "pytorch"},
+};
+
+// What a trainer leaves beside the weights under their extensions.
+constexpr std::string_view kNoWeights[] = {"optimizer", "random_states", "rng_state",
+                                           "scaler",    "scheduler",     "training_args"};
+
+std::string with_infix(std::string_view name, const std::optional<std::string>& variant) {
+  constexpr std::string_view kIndex = ".index.json";
+  return name.ends_with(kIndex) ? index_name(name.substr(0, name.size() - kIndex.size()), variant)
+                                : with_variant(name, variant);
+}
+
+bool may_be_weights(const fs::path& file) {
+  const std::string name = file.filename();
+  const auto formats = checkpoint_formats();
+  return std::any_of(formats.begin(), formats.end(),
+                     [&](const CheckpointFormat* format) { return file.extension() == format->extension; }) &&
+         std::none_of(std::begin(kNoWeights), std::end(kNoWeights),
+                      [&](std::string_view start) { return name.starts_with(start); });
+}
+
+}  // namespace
+
+std::span<const WeightsName> weights_names() { return kNames; }
+
+std::vector<fs::path> list_weights(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code ignored;
+  for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end; it.increment(ignored))
+    if (may_be_weights(it->path()) && it->is_regular_file(ignored)) found.push_back(it->path());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::optional<fs::path> find_weights(const fs::path& folder, const std::optional<std::string>& variant) {
+  finish_transactions(folder);
+  std::error_code ignored;
+  for (const auto& row : kNames)
+    if (auto file = folder / with_infix(row.file, variant); fs::is_regular_file(file, ignored)) return file;
+  if (variant) return std::nullopt;
+  const auto found = list_weights(folder);
+  if (found.empty()) return std::nullopt;
+  if (found.size() == 1) return found.front();
+  std::vector<std::string> names;
+  for (const auto& file : found) names.push_back(file.filename());
+  throw OSError(str(folder, ": holds several files of weights (", join(names, ", "), "); name the one that is meant"));
+}
+
+}  // namespace transformers
