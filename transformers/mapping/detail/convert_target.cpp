@@ -1,0 +1,244 @@
+#include "transformers/mapping/detail/convert_target.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+
+#include "transformers/base/error.h"
+#include "transformers/base/strings.h"
+#include "transformers/checkpoint/detail/flax_names.h"
+#include "transformers/checkpoint/flax.h"
+#include "transformers/checkpoint/gguf.h"
+#include "transformers/checkpoint/keras_h5.h"
+#include "transformers/checkpoint/pickle.h"
+#include "transformers/checkpoint/safetensors.h"
+#include "transformers/checkpoint/weights_files.h"
+
+namespace transformers {
+
+namespace detail {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// F16: the index of a Flax checkpoint joins the keys of the tree with "/".
+std::string flax_index_key(const std::string& name) { return join(flax_keys(name), "/"); }
+
+constexpr ConvertTarget kTargets[] = {
+    {.name = "flax",
+     .format = &flax_format,
+     .file = "flax_model.msgpack",
+     .shard_size = "10GB",
+     .oversized = OversizedTensor::ClosesShard,
+     .index_key = flax_index_key},
+    {.name = "gguf", .format = &gguf_format},
+    {.name = "pt",
+     .format = &pytorch_format,
+     .file = "pytorch_model.bin",
+     .shard_size = "50GB",
+     .counts_parameters = true},
+    {.name = "safetensors",
+     .format = &safetensors_format,
+     .file = "model.safetensors",
+     .shard_size = "50GB",
+     .counts_parameters = true,
+     .stated_format = "pt"},
+    {.name = "tf",
+     .format = &keras_format,
+     .file = "tf_model.h5",
+     .shard_size = "10GB",
+     .oversized = OversizedTensor::ClosesShard},
+};
+
+constexpr auto kTargetNames = [] {
+  std::array<std::string_view, std::size(kTargets)> names;
+  for (size_t i = 0; i < names.size(); ++i) names[i] = kTargets[i].name;
+  return names;
+}();
+
+// What a model's folder holds beside its weights and config.json.
+constexpr std::string_view kSideFiles[] = {
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+    "merges.txt",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "sentencepiece.bpe.model",
+    "special_tokens_map.json",
+    "spiece.model",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+};
+
+void carry_over(const fs::path& from, const fs::path& to) {
+  const auto mapped = MappedFile::open(from);
+  AtomicFile out(to);
+  out.write(mapped->bytes());
+  out.commit();
+}
+
+std::string weights_name(const ConvertTarget& target, const ConvertedCheckpoint& checkpoint) {
+  if (!target.file.empty()) return std::string(target.file);
+  const bool is_plain = !checkpoint.model_name.empty() && checkpoint.model_name.front() != '.' &&
+                        checkpoint.model_name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
+  return (is_plain ? checkpoint.model_name : "model") + std::string(target.format->extension);
+}
+
+int64_t parameters_of(std::span<const CheckpointWriteEntry> entries) {
+  int64_t count = 0;
+  for (const auto& entry : entries) count += entry.alias_of.empty() ? element_count(entry.shape).value_or(0) : 0;
+  return count;
+}
+
+std::vector<std::string> write_weights(FileTransaction& transaction, const ConvertTarget& target,
+                                       const ConvertedCheckpoint& checkpoint, const ConvertOptions& options) {
+  ShardedWriteOptions sharding{.name = weights_name(target, checkpoint),
+                               .variant = options.variant,
+                               .oversized = target.oversized,
+                               .metadata = checkpoint.metadata,
+                               .index_key = target.index_key};
+  if (target.shard_size.empty())
+    sharding.max_shard_size = std::numeric_limits<int64_t>::max();
+  else
+    sharding.max_shard_size = options.max_shard_size.value_or(std::string(target.shard_size));
+  if (target.counts_parameters) sharding.total_parameters = parameters_of(checkpoint.entries);
+  return write_checkpoint(transaction, target.format->write, checkpoint.entries, sharding);
+}
+
+std::vector<std::string> write_folder(const ConvertTarget& target, const fs::path& folder,
+                                      const ConvertedCheckpoint& checkpoint, const ConvertOptions& options) {
+  FileTransaction transaction(folder);
+  if (!checkpoint.side_files.empty())
+    for (const auto name : kSideFiles)
+      if (fs::is_regular_file(checkpoint.side_files / name))
+        carry_over(checkpoint.side_files / name, transaction.stage(name));
+  if (!checkpoint.config.is_null())
+    write_text_atomic(transaction.stage("config.json"),
+                      checkpoint.config.dump({.indent = 2, .sort_keys = true}) + "\n");
+  auto files = write_weights(transaction, target, checkpoint, options);
+  if (options.add_files) options.add_files(transaction.staging_folder());
+  transaction.commit();
+  return files;
+}
+
+// A folder that takes another's place when it is complete, so that the place is empty until then.
+class PartialFolder {
+ public:
+  explicit PartialFolder(const fs::path& target) : target_(fs::absolute(target).lexically_normal()) {
+    if (!target_.has_filename()) target_ = target_.parent_path();
+    path_ = target_.parent_path() / str(".", target_.filename().native(), ".transformers-partial");
+    std::error_code code;
+    fs::remove_all(path_, code);  // of a conversion that was killed
+    fs::create_directories(target_.parent_path(), code);
+    if (code) throw OSError(str(target_.parent_path(), ": cannot be created: ", code.message()));
+  }
+  ~PartialFolder() {
+    std::error_code ignored;
+    if (!is_done_) fs::remove_all(path_, ignored);
+  }
+  PartialFolder(const PartialFolder&) = delete;
+  PartialFolder& operator=(const PartialFolder&) = delete;
+
+  [[nodiscard]] const fs::path& path() const { return path_; }
+  void commit() {
+    if (std::rename(path_.c_str(), target_.c_str()) != 0)
+      throw OSError(str(target_, ": cannot be created: ", std::strerror(errno)));
+    is_done_ = true;
+    if (const int parent = ::open(target_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); parent >= 0) {
+      (void)::fsync(parent);
+      ::close(parent);
+    }
+  }
+
+ private:
+  fs::path target_, path_;
+  bool is_done_ = false;
+};
+
+// Layers that list weights of another: TF models find a weight only in the layers that use it.
+struct SharedLayer {
+  std::string_view part, layer;  // of the weight's name; the layer that lists it too
+};
+constexpr SharedLayer kSharedLayers[] = {
+    {"/bert/embeddings/", "mlm___cls"},
+    {"shared/shared/", "encoder"},
+    {"shared/shared/", "decoder"},
+};
+
+std::string layer_of(const std::string& name) {
+  const auto parts = split(name, '/');
+  return parts.size() > 2 ? parts[1] : parts[0];
+}
+
+}  // namespace
+
+const ConvertTarget& find_target(std::string_view name) {
+  const auto* found =
+      std::find_if(std::begin(kTargets), std::end(kTargets), [&](const auto& target) { return target.name == name; });
+  if (found == std::end(kTargets))
+    throw ValueError(str(quote(name), " is no format to convert to; known are ",
+                         join(std::span<const std::string_view>(kTargetNames), ", ")));
+  return *found;
+}
+
+bool is_single_file(const ConvertTarget& target, const fs::path& destination) {
+  std::error_code ignored;
+  return destination.extension() == target.format->extension && !fs::is_directory(destination, ignored);
+}
+
+void check_destination(const ConvertTarget& target, const fs::path& destination) {
+  std::error_code ignored;
+  if (fs::is_regular_file(destination, ignored))
+    throw ValueError(
+        str(destination, ": is a file, expected a folder, or a name that ends with ", target.format->extension));
+  for (const auto& row : weights_names())
+    if (row.format != target.format->name && fs::exists(destination / row.file, ignored))
+      throw ValueError(str(destination, ": holds ", row.file,
+                           ", weights in another format, which config.json would "
+                           "no longer be written for; name another folder"));
+}
+
+std::vector<std::string> write_converted(const ConvertTarget& target, const fs::path& destination,
+                                         const ConvertedCheckpoint& checkpoint, const ConvertOptions& options) {
+  if (is_single_file(target, destination)) {
+    target.format->write(destination, checkpoint.entries, checkpoint.metadata);
+    return {destination.filename()};
+  }
+  std::error_code ignored;
+  if (fs::exists(destination, ignored)) return write_folder(target, destination, checkpoint, options);
+  PartialFolder partial(destination);
+  auto files = write_folder(target, partial.path(), checkpoint, options);
+  partial.commit();
+  return files;
+}
+
+Json keras_layers(std::span<const CheckpointWriteEntry> entries) {
+  Json layers = Json::object();
+  for (const auto& entry : entries) layers[layer_of(entry.name)] = Json::list();
+  for (const auto& entry : entries) {
+    const auto own = layer_of(entry.name);
+    layers[own].push_back(entry.name);
+    for (const auto& [part, layer] : kSharedLayers)
+      if (layer != own && entry.name.find(part) != std::string::npos && layers.contains(layer))
+        layers[layer].push_back(entry.name);
+  }
+  return layers;
+}
+
+}  // namespace detail
+
+std::span<const std::string_view> convert_targets() { return detail::kTargetNames; }
+
+}  // namespace transformers
