@@ -164,7 +164,11 @@ DownloadOptions download_options(const Arguments& arguments) {
 }
 
 Snapshot snapshot_of(const Arguments& arguments) {
-  return resolve_snapshot(arguments.positional.front(), download_options(arguments));
+  const std::filesystem::path name = arguments.positional.front();
+  // A TensorFlow checkpoint is mostly named by its prefix, which is no file.
+  if (auto index = name; !std::filesystem::exists(name) && std::filesystem::exists(index += ".index"))
+    return resolve_snapshot(index.native(), download_options(arguments));
+  return resolve_snapshot(name.native(), download_options(arguments));
 }
 
 std::filesystem::path tokenizer_path(const Arguments& arguments) {

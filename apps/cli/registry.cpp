@@ -2,24 +2,20 @@
 
 namespace transformers::cli {
 
-extern const Command bench_command, chat_command, device_map_command, download_command, embed_command, env_command,
-    forward_command, generate_command, inspect_command, login_command, logout_command, tokenize_command, whoami_command;
+extern const Command bench_command, chat_command, convert_command, device_map_command, download_command, embed_command,
+    env_command, forward_command, generate_command, inspect_command, login_command, logout_command, quantize_command,
+    tokenize_command, whoami_command;
 
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &bench_command,  &chat_command,     &device_map_command, &download_command, &embed_command,
-    &env_command,    &forward_command,  &generate_command,   &inspect_command,  &login_command,
-    &logout_command, &tokenize_command, &whoami_command,
+    &bench_command, &chat_command,   &convert_command,  &device_map_command, &download_command,
+    &embed_command, &env_command,    &forward_command,  &generate_command,   &inspect_command,
+    &login_command, &logout_command, &quantize_command, &tokenize_command,   &whoami_command,
 };
 
 // Known names that a later version will have.
-constexpr std::string_view kLaterCommands[] = {
-    "convert",
-    "quantize",
-    "serve",
-    "upload",
-};
+constexpr std::string_view kLaterCommands[] = {"serve", "upload"};
 
 }  // namespace
 
