@@ -132,6 +132,14 @@ TEST_F(Transaction, TakesPlainNamesOnly) {
   }
 }
 
+TEST_F(Transaction, RemovesNothingOutsideTheFolder) {
+  fill();
+  fs::create_directories(folder_ / ".transformers-committed");
+  std::ofstream(folder_ / ".transformers-committed" / ".removals") << "subfolder/../../victim" << '\0';
+  EXPECT_THROW(finish_transactions(folder_), ValueError);
+  EXPECT_EQ(contents(), kOld);
+}
+
 TEST_F(Transaction, SaysWhichFolderCannotBeWritten) {
   write_text_atomic(folder_ / "file", "");
   EXPECT_THROW(FileTransaction(folder_ / "file"), OSError);

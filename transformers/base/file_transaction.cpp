@@ -64,19 +64,26 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
+void check_name(std::string_view name) {
+  if (name.empty() || name.front() == '.' || name.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos)
+    throw ValueError(str("the file name ", quote(name), " cannot be part of a save; expected a plain name"));
+}
+
 // Idempotent: a second process, or a second try, finds less to do and ends in the same place.
 void carry_out(const fs::path& folder) {
   const auto committed = folder / kCommittedFolder;
   std::vector<std::string> removals;
   if (std::error_code code; fs::exists(committed / kRemovals, code))
     removals = split(read_text(committed / kRemovals), '\0');
+  std::erase(removals, std::string());
+  for (const auto& name : removals) check_name(name);  // whoever wrote this list, nothing outside the folder goes
   for (const auto& name : names_in(committed)) {
     if (name == kRemovals) continue;
     if (::rename((committed / name).c_str(), (folder / name).c_str()) != 0 && errno != ENOENT)
       fail(folder / name, "an interrupted save cannot be finished");
   }
   for (const auto& name : removals)
-    if (!name.empty() && ::unlink((folder / name).c_str()) != 0 && errno != ENOENT)
+    if (::unlink((folder / name).c_str()) != 0 && errno != ENOENT)
       fail(folder / name, "an interrupted save cannot be finished");
   if (const LockedFolder synced(folder, LOCK_UN); synced.is_open()) synced.sync();
   (void)::unlink((committed / kRemovals).c_str());
@@ -91,11 +98,6 @@ void remove_abandoned(const fs::path& folder) {
     std::error_code ignored;
     if (abandoned.is_locked()) fs::remove_all(folder / name, ignored);
   }
-}
-
-void check_name(std::string_view name) {
-  if (name.empty() || name.front() == '.' || name.find_first_of(std::string_view("/\0", 2)) != std::string_view::npos)
-    throw ValueError(str("the file name ", quote(name), " cannot be part of a save; expected a plain name"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "transformers/base/error.h"
+#include "transformers/base/file_transaction.h"
 #include "transformers/base/files.h"
 #include "transformers/base/json.h"
 #include "transformers/base/strings.h"
@@ -59,6 +60,7 @@ Snapshot of_folder(const std::string& name, const fs::path& folder, const std::s
   std::error_code ignored;
   if (!fs::is_directory(snapshot.folder, ignored))
     throw OSError(str(snapshot.folder, ": has no folder ", quote(subfolder)));
+  finish_transactions(snapshot.folder);  // of a save that was decided and then interrupted
   snapshot.weights_file = lone_gguf(snapshot.folder);
   return snapshot;
 }
