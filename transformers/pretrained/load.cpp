@@ -30,8 +30,7 @@ at::ScalarType choose_dtype(const FromPretrainedOptions& options, const Pretrain
   if (wanted != "auto") return floating_type(wanted, "dtype");
   if (config.dtype) return floating_type(*config.dtype, source.config_origin + ": 'dtype'");
   if (reader) {
-    if (const auto* stated = reader->metadata().find("dtype");
-        stated && stated->is_string() && reader->dialect() != "gguf")
+    if (const auto* stated = reader->metadata().find("dtype"); stated && stated->is_string())
       return floating_type(stated->as_string(), "the index");
     for (const auto& entry : reader->entries()) {
       const auto& row = info(entry.dtype);
@@ -68,14 +67,14 @@ std::set<std::string> non_persistent_buffers(PreTrainedModel& model) {
   return names;
 }
 
-LoadRequest make_request(PreTrainedModel& model, const CheckpointReader& reader,
+LoadRequest make_request(PreTrainedModel& model, const PretrainedConfig& config, const CheckpointReader& reader,
                          const std::vector<ModelTensor>& tensors, const std::string& prefix,
                          const FromPretrainedOptions& options) {
   const auto& architecture = model.architecture();
   LoadRequest request{.model = tensors,
                       .entries = reader.entries(),
                       .dialect = &dialect_of(reader),
-                      .config = model.config->to_dict(),
+                      .config = config.to_dict(),
                       .base_model_prefix = prefix,
                       .own_buffers = non_persistent_buffers(model)};
   if (options.key_mapping) request.rename = detail::KeyMapping(*options.key_mapping);
@@ -107,12 +106,12 @@ void refuse_empty_shell(const PreTrainedModel& model, const std::set<std::string
                            ", does not hold; config and weights do not belong together"));
 }
 
-LoadingInfo fill(PreTrainedModel& model, const Source& source, const FromPretrainedOptions& options,
-                 at::ScalarType dtype, WeightStore& weights) {
+LoadingInfo fill(PreTrainedModel& model, const PretrainedConfig& config, const Source& source,
+                 const FromPretrainedOptions& options, at::ScalarType dtype, WeightStore& weights) {
   const auto& where = source.snapshot.source;
   const auto tensors = describe(model.state_dict());
   const auto prefix = model.base_model_prefix();
-  const auto plan = plan_load(make_request(model, *source.reader, tensors, prefix, options));
+  const auto plan = plan_load(make_request(model, config, *source.reader, tensors, prefix, options));
   LoadingInfo info;
   info.missing_keys.insert(plan.missing.begin(), plan.missing.end());
   info.unexpected_keys.insert(plan.unexpected.begin(), plan.unexpected.end());
@@ -200,7 +199,7 @@ LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<Pret
       model->hf_device_map = resolve_device_map(
           *model, *options.device_map, {.max_memory = options.max_memory, .offload_buffers = options.offload_buffers});
     const auto weights = std::make_shared<WeightStore>();
-    auto loading_info = fill(*model, source, options, dtype, *weights);
+    auto loading_info = fill(*model, *config, source, options, dtype, *weights);
     check_complete(*model, *weights);
     dispatch(*model, weights, options);
     if (model->can_generate()) model->generation_config = generation_config_of(source, *config);
@@ -209,6 +208,23 @@ LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<Pret
     if (options.output_loading_info) result.loading_info = std::move(loading_info);
     return result;
   });
+}
+
+PreTrainedModel& load_tf_weights(PreTrainedModel& model, const PretrainedConfig& config,
+                                 const std::filesystem::path& path) {
+  const auto file = path.extension() == ".index" ? path : std::filesystem::path(path.native() + ".index");
+  if (model.hf_device_map)
+    throw ValueError(str(file,
+                         ": fills a model on one device, this one is spread by a device map; give from_tf and the ",
+                         "map to from_pretrained"));
+  const Source source{.snapshot = {.source = file.string()}, .reader = open_checkpoint(file)};
+  const auto device = model.device();
+  without_torch_errors(file.native(), [&] {
+    WeightStore none_apart;
+    fill(model, config, source, {}, model.dtype(), none_apart);
+    if (!device.is_cpu()) model.to(device);
+  });
+  return model;
 }
 
 LoadResult<PreTrainedModel> load_pretrained(const std::optional<std::string>& name, const ModelClass& row,

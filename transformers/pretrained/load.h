@@ -47,6 +47,8 @@ struct FromPretrainedOptions {
   std::optional<ConfigArg> config = {};      // instead of the one beside the weights
   std::optional<StateDict> state_dict = {};  // instead of a file: no name is given then, but a config; copied
   std::optional<std::filesystem::path> cache_dir = {};
+  bool from_tf = false;                             // TensorFlow's weights, where a folder holds them
+  bool from_flax = false;                           // the same for Flax
   bool ignore_mismatched_sizes = false;             // weights of another shape are initialised anew
   bool force_download = false;                      // fetch again what the Hub's cache has
   std::map<std::string, std::string> proxies = {};  // by "http", "https", "all" or "http://host"
@@ -79,6 +81,12 @@ struct FromPretrainedOptions {
 /// half built is left behind.
 [[nodiscard]] LoadResult<PreTrainedModel> load_pretrained(const std::optional<std::string>& name_or_path,
                                                           const ModelClass& row, const FromPretrainedOptions& options);
+
+/// Fills `model` from a TensorFlow checkpoint, `path` being what its files share (`model.ckpt`) or its index; TF 1's
+/// names of BERT, ALBERT and T5 are known. `config`: the model's. Tensors that the file lacks stay as they are; they
+/// are reported as in from_pretrained. Reference: load_tf_weights_in_bert and its like.
+PreTrainedModel& load_tf_weights(PreTrainedModel& model, const PretrainedConfig& config,
+                                 const std::filesystem::path& path);
 
 [[noreturn]] void throw_not_registered(const std::type_info& type);
 

@@ -7,6 +7,7 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/config/config_file.h"
+#include "transformers/mapping/dialects.h"
 #include "transformers/mapping/dialects/gguf.h"
 #include "transformers/pretrained/detail/state_dict_reader.h"
 
@@ -14,7 +15,25 @@ namespace transformers {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+bool exists(const fs::path& file) {
+  std::error_code ignored;
+  return fs::exists(file, ignored);
+}
+
+// P58: a TensorFlow checkpoint is called by the part that its files share.
+std::string whole_name(const std::string& name, const FromPretrainedOptions& options) {
+  if (name.empty() || exists(name) || !exists(name + ".index")) return name;
+  if (options.from_tf) return name + ".index";
+  throw ValueError(str(name, ": is a TensorFlow checkpoint (there is ", name, ".index); set from_tf to load it"));
+}
+
+}  // namespace
+
 Source find_source(const std::optional<std::string>& name_or_path, const FromPretrainedOptions& options) {
+  if (options.from_tf && options.from_flax)
+    throw ValueError("from_pretrained was given both from_tf and from_flax; set the one that the weights are of");
   if (!name_or_path) {
     if (!options.state_dict) throw ValueError("from_pretrained needs a name or path, or a state_dict with its config");
     if (!options.config)
@@ -26,50 +45,73 @@ Source find_source(const std::optional<std::string>& name_or_path, const FromPre
   if (options.state_dict)
     throw ValueError(str("from_pretrained was given both the name ", quote(*name_or_path),
                          " and a state_dict; give a state_dict without a name, with its config"));
-  return {.snapshot = resolve_snapshot(*name_or_path, {.revision = options.revision,
-                                                       .subfolder = options.subfolder,
-                                                       .cache_dir = options.cache_dir,
-                                                       .force_download = options.force_download,
-                                                       .local_files_only = options.local_files_only,
-                                                       .token = options.token,
-                                                       .proxies = options.proxies})};
+  return {.snapshot =
+              resolve_snapshot(whole_name(*name_or_path, options), {.revision = options.revision,
+                                                                    .subfolder = options.subfolder,
+                                                                    .cache_dir = options.cache_dir,
+                                                                    .force_download = options.force_download,
+                                                                    .local_files_only = options.local_files_only,
+                                                                    .token = options.token,
+                                                                    .proxies = options.proxies})};
 }
 
 namespace {
 
-std::string with_variant(std::string_view name, const std::optional<std::string>& variant) {
-  if (!variant) return std::string(name);
-  const auto dot = name.rfind('.');
-  return str(name.substr(0, dot), ".", *variant, name.substr(dot));
-}
+enum class Kind { Safetensors, Pickle, TensorFlow, Flax };
 
-// P60: in this order.
+// P60: in this order. Other frameworks' files have no variants, and count only where they are asked for.
 struct WeightsName {
   std::string_view file;
-  bool is_safetensors;
+  Kind kind;
 };
-constexpr WeightsName kWeightsNames[] = {{"model.safetensors", true},
-                                         {"model.safetensors.index.json", true},
-                                         {"pytorch_model.bin", false},
-                                         {"pytorch_model.bin.index.json", false}};
+constexpr WeightsName kWeightsNames[] = {{"model.ckpt.index", Kind::TensorFlow},
+                                         {"tf_model.h5", Kind::TensorFlow},
+                                         {"tf_model.h5.index.json", Kind::TensorFlow},
+                                         {"flax_model.msgpack", Kind::Flax},
+                                         {"flax_model.msgpack.index.json", Kind::Flax},
+                                         {"model.safetensors", Kind::Safetensors},
+                                         {"model.safetensors.index.json", Kind::Safetensors},
+                                         {"pytorch_model.bin", Kind::Pickle},
+                                         {"pytorch_model.bin.index.json", Kind::Pickle}};
 
-bool is_wanted(const WeightsName& name, const FromPretrainedOptions& options) {
-  return !options.use_safetensors || *options.use_safetensors == name.is_safetensors;
+// What must be set for a kind to be looked at.
+struct KindRule {
+  Kind kind;
+  bool (*is_wanted)(const FromPretrainedOptions&);
+  bool has_variants;
+  std::string_view hint;  // for a file that is there and was not wanted
+};
+constexpr KindRule kKinds[] = {
+    {Kind::Safetensors, [](const FromPretrainedOptions& o) { return o.use_safetensors.value_or(true); }, true,
+     "which use_safetensors=false rules out"},
+    {Kind::Pickle, [](const FromPretrainedOptions& o) { return !o.use_safetensors.value_or(false); }, true,
+     "which use_safetensors=true rules out"},
+    {Kind::TensorFlow, [](const FromPretrainedOptions& o) { return o.from_tf; }, false,
+     "a TensorFlow file: set from_tf to load it, or name the file"},
+    {Kind::Flax, [](const FromPretrainedOptions& o) { return o.from_flax; }, false,
+     "a Flax file: set from_flax to load it, or name the file"},
+};
+
+const KindRule& rule_of(const WeightsName& name) {
+  return *std::find_if(std::begin(kKinds), std::end(kKinds),
+                       [&](const KindRule& row) { return row.kind == name.kind; });
+}
+
+std::string with_variant(const WeightsName& name, const std::optional<std::string>& variant) {
+  if (!variant || !rule_of(name).has_variants) return std::string(name.file);
+  const auto dot = name.file.rfind('.');
+  return str(name.file.substr(0, dot), ".", *variant, name.file.substr(dot));
 }
 
 [[noreturn]] void no_weights(const Snapshot& snapshot, const FromPretrainedOptions& options) {
   std::string hint;
-  constexpr std::pair<std::string_view, std::string_view> kForeign[] = {{"tf_model.h5", "a TensorFlow file"},
-                                                                        {"flax_model.msgpack", "a Flax file"}};
-  for (const auto& [file, what] : kForeign)
-    if (snapshot.has(file)) hint = str("; there is ", what, " (", file, "), which this version does not read");
   std::vector<std::string> tried;
   for (const auto& name : kWeightsNames) {
-    const auto file = with_variant(name.file, options.variant);
-    if (is_wanted(name, options))
+    const auto file = with_variant(name, options.variant);
+    if (rule_of(name).is_wanted(options))
       tried.push_back(file);
     else if (snapshot.has(file))
-      hint = str("; there is ", file, ", which use_safetensors=", name.is_safetensors ? "false" : "true", " rules out");
+      hint = str("; there is ", file, ", ", rule_of(name).hint);
   }
   throw OSError(str(snapshot.folder, ": no weights; looked for ", join(tried, ", "), " and a single .gguf file", hint));
 }
@@ -86,17 +128,15 @@ void check_single(const fs::path& file, const FromPretrainedOptions& options) {
 
 }  // namespace
 
-// P62: weights that another framework wrote keep other names and layouts.
-static void check_format(const CheckpointReader& reader) {
-  const auto* format = reader.dialect() == "gguf" ? nullptr : reader.metadata().find("format");
-  if (!format || !format->is_string()) return;
-  const auto& value = format->as_string();
-  if (value == "tf" || value == "flax")
-    throw NotImplementedError(str(reader.files().front(), ": holds weights in the layout of ", quote(value),
-                                  ", which this version does not read"));
-  if (value != "pt" && value != "mlx")
-    throw OSError(str(reader.files().front(), ": its metadata has the unknown format ", quote(value),
-                      ", expected 'pt', 'mlx', 'tf' or 'flax'"));
+// P62, P70: what a file says of its own format is looked at before anything is built.
+static void check_format(const CheckpointReader& reader, const FromPretrainedOptions& options) {
+  const auto& dialect = dialect_of(reader);
+  const auto& entries = reader.entries();
+  const bool is_bf16 = std::any_of(entries.begin(), entries.end(),
+                                   [](const CheckpointEntry& entry) { return entry.dtype == DataType::BF16; });
+  if (dialect.name == "flax" && is_bf16 && !options.dtype)
+    logging::warning(
+        str(reader.files().front(), ": holds bfloat16 weights, which become float32; set dtype to keep them"));
 }
 
 void open_weights(Source& source, const FromPretrainedOptions& options) {
@@ -105,13 +145,13 @@ void open_weights(Source& source, const FromPretrainedOptions& options) {
   if (!snapshot.weights_file.empty()) {
     check_single(snapshot.weights_file, options);
     source.reader = open_checkpoint(snapshot.weights_file);
-    return check_format(*source.reader);
+    return check_format(*source.reader, options);
   }
   for (const auto& name : kWeightsNames) {
-    const auto file = with_variant(name.file, options.variant);
-    if (!is_wanted(name, options) || !snapshot.has(file)) continue;
+    const auto file = with_variant(name, options.variant);
+    if (!rule_of(name).is_wanted(options) || !snapshot.has(file)) continue;
     source.reader = open_checkpoint(snapshot.file(file));
-    return check_format(*source.reader);
+    return check_format(*source.reader, options);
   }
   no_weights(snapshot, options);
 }
