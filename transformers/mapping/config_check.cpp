@@ -1,0 +1,99 @@
+#include "transformers/mapping/config_check.h"
+
+#include <algorithm>
+#include <map>
+
+#include "transformers/base/error.h"
+#include "transformers/base/strings.h"
+#include "transformers/mapping/dialects.h"
+#include "transformers/mapping/key_match.h"
+#include "transformers/mapping/ops.h"
+
+namespace transformers {
+
+namespace {
+
+// The names of a field, the first that is there counts.
+using Names = Few<std::string_view, 4>;
+
+struct EmbeddingRow {
+  std::string_view tensor;
+  Names rows, columns;
+};
+constexpr EmbeddingRow kEmbeddings[] = {
+    {"**embed_tokens.weight", {"vocab_size"}, {"hidden_size", "d_model"}},
+    {"**embeddings.word_embeddings.weight", {"vocab_size"}, {"embedding_size", "hidden_size"}},
+    {"**wte.weight", {"vocab_size"}, {"n_embd", "hidden_size"}},
+    {"shared.weight", {"vocab_size"}, {"d_model"}},
+    {"**embeddings.position_embeddings.weight", {"max_position_embeddings"}, {"embedding_size", "hidden_size"}},
+    {"**wpe.weight", {"n_positions", "max_position_embeddings"}, {"n_embd", "hidden_size"}},
+};
+
+struct LayerRow {
+  std::string_view before;  // the number
+  Names count;
+};
+constexpr LayerRow kLayers[] = {
+    {"decoder.block.", {"num_decoder_layers", "num_layers"}},
+    {"encoder.block.", {"num_layers"}},
+    {"encoder.layer.", {"num_hidden_layers"}},
+    {"h.", {"n_layer", "num_hidden_layers"}},
+    {"model.layers.", {"num_hidden_layers"}},
+};
+
+const Json* find_integer(const Json& config, const Names& names, std::string_view& used) {
+  for (const auto name : names)
+    if (const auto* value = config.find(name); value && value->is_int()) {
+      used = name;
+      return value;
+    }
+  return nullptr;
+}
+
+void check_size(const Json& config, const Names& names, std::string_view tensor, int64_t found, std::string_view what,
+                std::vector<std::string>& out) {
+  std::string_view used;
+  const auto* stated = find_integer(config, names, used);
+  if (stated && stated->as_int() != found)
+    out.push_back(str(quote(used), " is ", stated->as_int(), ", but ", quote(tensor), " has ", found, " ", what));
+}
+
+// The number behind `before`, which begins a segment of the name; -1 when there is none.
+int64_t layer_in(std::string_view name, std::string_view before) {
+  const auto at = name.find(before);
+  if (at == std::string_view::npos || (at > 0 && name[at - 1] != '.')) return -1;
+  int64_t number = -1;
+  for (size_t i = at + before.size(); i < name.size() && name[i] >= '0' && name[i] <= '9' && number < 100000; ++i)
+    number = std::max<int64_t>(number, 0) * 10 + (name[i] - '0');
+  return number;
+}
+
+}  // namespace
+
+std::vector<std::string> check_config(const CheckpointReader& reader, const Json& config) {
+  std::vector<std::string> out;
+  std::map<const LayerRow*, int64_t> layers;
+  const auto& dialect = dialect_of(reader);
+  for (const auto& entry : reader.entries()) {
+    const auto ours = dialect.to_model(config, entry.name, entry.shape);
+    if (!ours) continue;
+    const auto shape = shape_after(ours->op, std::span<const int64_t>(entry.shape));
+    for (const auto& row : kEmbeddings)
+      if (shape.size() == 2 && key_matches(row.tensor, ours->name)) {
+        check_size(config, row.rows, entry.name, shape[0], "rows", out);
+        check_size(config, row.columns, entry.name, shape[1], "columns", out);
+      }
+    for (const auto& row : kLayers)
+      if (const auto layer = layer_in(ours->name, row.before); layer >= 0)
+        layers[&row] = std::max(layers[&row], layer + 1);
+  }
+  for (const auto& [row, count] : layers) {
+    std::string_view used;
+    const auto* stated = find_integer(config, row->count, used);
+    if (stated && stated->as_int() != count)
+      out.push_back(str(quote(used), " is ", stated->as_int(), ", but the weights have ", count, " layers"));
+  }
+  return out;
+}
+
+}  // namespace transformers

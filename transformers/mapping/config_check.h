@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "transformers/base/json.h"
+#include "transformers/checkpoint/checkpoint.h"
+
+namespace transformers {
+
+/// What a config says that the shapes of the weights contradict, one sentence each: the width and number of the
+/// embeddings, the number of layers. Reads no data; keys of every dialect are understood. Fields and tensors that are
+/// not there are not looked for.
+[[nodiscard]] std::vector<std::string> check_config(const CheckpointReader& reader, const Json& config);
+
+}  // namespace transformers
