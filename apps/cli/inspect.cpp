@@ -6,6 +6,9 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/checkpoint.h"
+#include "transformers/checkpoint/verify.h"
+#include "transformers/checkpoint/weights_files.h"
+#include "transformers/mapping/config_check.h"
 #include "transformers/mapping/dialects/gguf.h"
 
 namespace transformers::cli {
@@ -20,18 +23,19 @@ struct Contents {
   std::vector<std::unique_ptr<CheckpointReader>> checkpoints = {};
 };
 
-// The weights of a folder: those that loading would take, else every .safetensors file that is there.
+// The weights of a folder: those that loading would take, else every file of weights that is there.
 std::vector<fs::path> weights_of(const Snapshot& snapshot, const std::string& variant) {
   if (!snapshot.weights_file.empty()) return {snapshot.weights_file};
-  const auto infix = variant.empty() ? std::string() : "." + variant;
-  for (const auto& name : {str("model", infix, ".safetensors"), str("model.safetensors.index", infix, ".json")})
-    if (snapshot.has(name)) return {snapshot.file(name)};
-  if (!variant.empty()) throw OSError(str(snapshot.folder, ": has no weights of the variant ", quote(variant)));
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(snapshot.folder))
-    if (entry.path().extension() == ".safetensors") found.push_back(entry.path());
-  std::sort(found.begin(), found.end());
-  return found;
+  const auto all = list_weights(snapshot.folder);
+  if (!variant.empty() || all.size() < 2) {
+    if (auto found = find_weights(snapshot.folder, variant.empty() ? std::nullopt : std::optional(variant)))
+      return {*found};
+    if (!variant.empty()) throw OSError(str(snapshot.folder, ": has no weights of the variant ", quote(variant)));
+    return {};
+  }
+  for (const auto& row : weights_names())
+    if (snapshot.has(row.file)) return {snapshot.file(row.file)};
+  return all;
 }
 
 // A GGUF file of an architecture that this version does not know can be looked at all the same.
@@ -56,7 +60,7 @@ Contents read_contents(const Arguments& arguments) {
   if (contents.config.is_null() && !contents.checkpoints.empty() && contents.checkpoints.front()->dialect() == "gguf")
     contents.config = config_of_gguf(*contents.checkpoints.front());
   if (contents.config.is_null() && contents.checkpoints.empty())
-    throw OSError(str(snapshot.folder, ": holds no config.json, no .safetensors and no .gguf file"));
+    throw OSError(str(snapshot.folder, ": holds no config.json and no weights"));
   return contents;
 }
 
@@ -78,7 +82,39 @@ struct Totals {
   }
 };
 
-void print_json(const Contents& contents) {
+// Whether the files are whole and fit together and the config.
+std::vector<Finding> verify(const Arguments& arguments, const Contents& contents) {
+  const auto snapshot = snapshot_of(arguments);
+  const auto path = snapshot.weights_file.empty() ? snapshot.folder : snapshot.weights_file;
+  auto findings = contents.checkpoints.empty() ? std::vector<Finding>() : verify_checkpoint(path);
+  for (const auto& reader : contents.checkpoints)
+    if (contents.config.is_object())
+      for (auto& message : check_config(*reader, contents.config))
+        findings.push_back({.file = snapshot.file("config.json"), .message = std::move(message)});
+  return findings;
+}
+
+std::string_view name_of(Severity severity) { return severity == Severity::Error ? "error" : "warning"; }
+
+Json json_of(const std::vector<Finding>& findings) {
+  Json out = Json::list();
+  for (const auto& finding : findings)
+    out.push_back(Json::Object{{"severity", name_of(finding.severity)},
+                               {"file", finding.file.native()},
+                               {"key", finding.key},
+                               {"message", finding.message}});
+  return out;
+}
+
+void print_findings(const std::vector<Finding>& findings) {
+  write_out(findings.empty() ? "verified: nothing is wrong\n" : "\n");
+  for (const auto& finding : findings)
+    write_out(str(name_of(finding.severity), ": ", printable_line(finding.file.native()), ": ",
+                  finding.key.empty() ? std::string() : quote(finding.key) + ": ", printable_line(finding.message),
+                  "\n"));
+}
+
+void print_json(const Contents& contents, const std::optional<std::vector<Finding>>& findings) {
   Totals totals;
   Json::Object tensors;
   for (const auto& reader : contents.checkpoints)
@@ -86,12 +122,12 @@ void print_json(const Contents& contents) {
       totals.add(entry);
       tensors.emplace_back(entry.name, Json::Object{{"dtype", info(entry.dtype).name}, {"shape", shape_of(entry)}});
     }
-  write_out(Json(Json::Object{{"config", contents.config},
-                              {"tensors", std::move(tensors)},
-                              {"num_parameters", totals.parameters},
-                              {"total_size", totals.size_bytes}})
-                .dump());
-  write_out("\n");
+  Json::Object report{{"config", contents.config},
+                      {"tensors", std::move(tensors)},
+                      {"num_parameters", totals.parameters},
+                      {"total_size", totals.size_bytes}};
+  if (findings) report.emplace_back("findings", json_of(*findings));
+  write_out(Json(std::move(report)).dump() + "\n");
 }
 
 std::string padded(std::string text, size_t width) {
@@ -128,8 +164,22 @@ void print_table(const Contents& contents) {
 
 int run(const Arguments& arguments) {
   const auto contents = read_contents(arguments);
-  arguments.has("json") ? print_json(contents) : print_table(contents);
-  return 0;
+  std::optional<std::vector<Finding>> findings;
+  if (arguments.has("verify")) findings = verify(arguments, contents);
+  arguments.has("json") ? print_json(contents, findings) : print_table(contents);
+  if (findings && !arguments.has("json")) print_findings(*findings);
+  const bool is_wrong = findings && std::any_of(findings->begin(), findings->end(), [](const Finding& finding) {
+                          return finding.severity == Severity::Error;
+                        });
+  return is_wrong ? 1 : 0;
+}
+
+std::vector<OptionGroup> options() {
+  return {{.title = "What is done",
+           .options = {{"verify", ValueKind::None, "",
+                        "also read every byte that has a checksum, and hold indices and config against the weights"}}},
+          hub_options(),
+          general_options(true)};
 }
 
 }  // namespace
@@ -138,17 +188,18 @@ extern const Command inspect_command;
 constinit const Command inspect_command{
     .name = "inspect",
     .summary = "configuration, tensors and sizes; loads nothing",
-    .usage = "PATH [--json]",
+    .usage = "PATH [--json] [--verify]",
     .details =
-        "PATH is a folder, a single weights file, an index of shards, a config.json, or a Hub id. --json prints "
+        "PATH is a folder, a single weights file of any format, an index of shards, the prefix of a TensorFlow "
+        "checkpoint, "
+        "a config.json, or a Hub id. --json prints "
         "{\"config\", \"tensors\": {name: {\"dtype\", \"shape\"}}, \"num_parameters\", \"total_size\"}; sizes are in "
-        "bytes.",
+        "bytes. --verify adds \"findings\": [{\"severity\", \"file\", \"key\", \"message\"}], and the exit code is 1 "
+        "when one "
+        "is an error.",
     .least_positional = 1,
     .most_positional = 1,
-    .options =
-        [] {
-          return std::vector{hub_options(), general_options(true)};
-        },
+    .options = options,
     .run = run,
 };
 
