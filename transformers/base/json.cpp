@@ -19,7 +19,7 @@ Json::Json(uint64_t value) {
 }
 
 template <class T>
-static T* on_heap(T&& value) {
+static T* on_heap(T value) {
   return std::make_unique<T>(std::move(value)).release();
 }
 

@@ -96,6 +96,21 @@ std::vector<std::filesystem::path> files_of_model(const Arguments& arguments) {
   return files;
 }
 
+// The program has no --from-tf: a folder that holds nothing else says it by itself.
+void take_other_frameworks(const Arguments& arguments, FromPretrainedOptions& options) {
+  const auto folder = std::filesystem::path(arguments.positional.front()) / options.subfolder;
+  std::error_code ignored;
+  bool has_own = false;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const auto name = entry.path().filename().native();
+    has_own |= name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".gguf");
+    options.from_tf |= name.starts_with("tf_model") || name == "model.ckpt.index";
+    options.from_flax |= name.starts_with("flax_model");
+  }
+  options.from_tf &= !has_own;
+  options.from_flax &= !has_own && !options.from_tf;
+}
+
 }  // namespace
 
 FromPretrainedOptions loading_arguments(const Arguments& arguments) {
@@ -114,6 +129,7 @@ FromPretrainedOptions loading_arguments(const Arguments& arguments) {
   if (const auto limits = arguments.find("max-memory")) options.max_memory = parse_max_memory(*limits);
   if (const auto folder = arguments.find("offload-folder")) options.offload_folder = *folder;
   if (const auto folder = arguments.find("cache-dir")) options.cache_dir = *folder;
+  take_other_frameworks(arguments, options);
   return options;
 }
 

@@ -109,6 +109,7 @@ void Hdf5File::read_old_layout(ByteReader& in, Hdf5Dataset& out, std::string_vie
   if (kind > kChunked) fail(str(quote(name), " has a layout of an unknown kind"));
   if (kind != kCompact) out.offset = in.read<uint64_t>(kWhat);
   std::vector<uint64_t> sizes;
+  sizes.reserve(static_cast<size_t>(dims));
   for (int i = 0; i < dims; ++i) sizes.push_back(in.read<uint32_t>(kWhat));
   if (kind == kChunked) {
     out.is_chunked = true;
