@@ -5,9 +5,9 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
-#include "transformers/checkpoint/detail/flax_names.h"
 #include "transformers/checkpoint/detail/mapped_reader.h"
 #include "transformers/checkpoint/detail/msgpack.h"
+#include "transformers/checkpoint/flax_names.h"
 
 namespace transformers {
 namespace {

@@ -40,8 +40,8 @@ struct ShardedWriteOptions {
   std::optional<std::string> variant = {};
   ByteSize max_shard_size = "50GB";
   OversizedTensor oversized = OversizedTensor::StandsApart;
-  Json metadata = Json::object();                // of every file
-  std::optional<int64_t> total_parameters = {};  // for the index
+  Json metadata = Json::object();                               // of every file
+  std::optional<int64_t> total_parameters = {};                 // for the index
   std::string (*index_key)(const std::string& name) = nullptr;  // how the index spells a name; null: as it is
 };
 

@@ -12,8 +12,8 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
-#include "transformers/checkpoint/detail/flax_names.h"
 #include "transformers/checkpoint/flax.h"
+#include "transformers/checkpoint/flax_names.h"
 #include "transformers/checkpoint/gguf.h"
 #include "transformers/checkpoint/keras_h5.h"
 #include "transformers/checkpoint/pickle.h"

@@ -135,8 +135,7 @@ class Filler {
     const auto type = keeps_float32(model_.architecture(), planned.name, request_.dtype) ? at::kFloat : request_.dtype;
     if (is_for_disk(planned.name) && can_stay(planned))
       return {.disk = DiskWeight{request_.reader, planned.entry, final_type(*planned.entry, type)}};
-    auto tensor =
-        materialize(*request_.reader, *planned.entry, planned.op, planned.heads, type);
+    auto tensor = materialize(*request_.reader, *planned.entry, planned.op, planned.heads, type);
     return placed(planned.name, std::move(tensor));
   }
 

@@ -1,4 +1,4 @@
-#include "transformers/checkpoint/detail/flax_names.h"
+#include "transformers/checkpoint/flax_names.h"
 
 #include "transformers/base/strings.h"
 
