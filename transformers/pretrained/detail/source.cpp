@@ -179,6 +179,13 @@ Json read_config_json(Source& source, const FromPretrainedOptions& options) {
 
 std::shared_ptr<PretrainedConfig> read_config(Source& source, const FromPretrainedOptions& options) {
   const auto json = read_config_json(source, options);
+  // Its tensors are no plain weights; read as such they would give wrong numbers.
+  if (const auto* quantization = json.find("quantization_config"); quantization && !quantization->is_null()) {
+    const auto* method = quantization->find("quant_method");
+    throw NotImplementedError(str(source.config_origin, ": the weights are quantised (",
+                                  method && method->is_string() ? method->as_string() : "quantization_config",
+                                  "), which this version does not load"));
+  }
   return PretrainedConfig::from_dict(json, source.config_origin);
 }
 
