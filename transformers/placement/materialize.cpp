@@ -43,7 +43,8 @@ at::Tensor materialize(const CheckpointReader& reader, const CheckpointEntry& en
   const auto data = reader.bytes(entry);
   const auto type = to_scalar_type(entry.dtype);
   auto tensor = type ? view(data, entry, *type) : expand(data, entry);
-  tensor = apply(op, tensor, heads, entry.name);
+  // Turned weights get memory of their own: products want rows in order.
+  if (op != Op::Rename) tensor = apply(op, tensor, heads, entry.name).contiguous();
   if (at::isFloatingType(tensor.scalar_type()) && tensor.scalar_type() != dtype) tensor = tensor.to(dtype);
   return tensor;
 }

@@ -56,9 +56,12 @@ std::map<std::string, std::string> find_aliases(const PreTrainedModel& model, co
   for (const auto& [name, tensor] : state) {
     const auto* source = ties.find(name);
     const auto* original = source ? state.find(*source) : nullptr;
+    // On meta the tie made at construction still stands, whatever the file said; only the store knows.
+    const bool is_elsewhere = tensor.is_meta() || (original && original->is_meta());
     const bool is_tied =
-        original && (original->is_same(tensor) || same_weight(model, state, *source, name) ||
-                     (!tensor.is_meta() && extent(*original) == extent(tensor) && original->sizes() == tensor.sizes()));
+        original && (is_elsewhere ? same_weight(model, state, *source, name)
+                                  : original->is_same(tensor) ||
+                                        (extent(*original) == extent(tensor) && original->sizes() == tensor.sizes()));
     if (is_tied) {
       aliases.emplace(name, *source);
       continue;
