@@ -87,6 +87,8 @@ std::vector<Finding> verify(const Arguments& arguments, const Contents& contents
   const auto snapshot = snapshot_of(arguments);
   const auto path = snapshot.weights_file.empty() ? snapshot.folder : snapshot.weights_file;
   auto findings = contents.checkpoints.empty() ? std::vector<Finding>() : verify_checkpoint(path);
+  if (contents.checkpoints.empty())
+    findings.push_back({.file = snapshot.folder, .message = "holds no weights of a format that this version reads"});
   for (const auto& reader : contents.checkpoints)
     if (contents.config.is_object())
       for (auto& message : check_config(*reader, contents.config))

@@ -1,6 +1,7 @@
 // The program: finds the command, runs it, and turns every failure into one line and an exit code.
 #include <csignal>
 #include <exception>
+#include <filesystem>
 #include <new>
 
 #include "apps/cli/options.h"
@@ -57,6 +58,8 @@ int guarded(std::span<const std::string> words) {
     return fail(2, error.what(), error.hint);
   } catch (const std::bad_alloc&) {
     return fail(1, "not enough memory");
+  } catch (const std::filesystem::filesystem_error& error) {  // its text speaks of functions
+    return fail(1, str(quote(error.path1().native()), ": ", error.code().message()));
   } catch (const std::exception& error) {
     return fail(1, error.what());
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "apps/cli/conversion.h"
 #include "apps/cli/terminal.h"
@@ -50,6 +51,9 @@ int run(const Arguments& arguments) {
   if (!is_int8)
     for (const auto* option : {"max-shard-size"})
       if (arguments.has(option)) throw UsageError(str("--", option, " belongs to --type int8: GGUF files are not cut"));
+  std::error_code ignored;
+  if (std::filesystem::equivalent(arguments.positional[0], arguments.positional[1], ignored))
+    throw UsageError("MODEL and DST are the same; a quantised copy does not replace what it was made from");
   const auto report =
       run_conversion(arguments, {.to = is_int8 ? "safetensors" : "gguf", .quantize = *type, .measure_error = true});
   if (arguments.has("json")) {

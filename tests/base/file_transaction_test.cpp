@@ -140,6 +140,26 @@ TEST_F(Transaction, RemovesNothingOutsideTheFolder) {
   EXPECT_EQ(contents(), kOld);
 }
 
+TEST_F(Transaction, LeavesWhatItDidNotWriteAlone) {
+  fill();
+  const auto victim = folder_ / "subfolder";
+  std::ofstream(victim / "keep.txt") << "mine";
+  fs::create_directory_symlink("subfolder", folder_ / ".transformers-committed");
+  finish_transactions(folder_);
+  {
+    FileTransaction transaction(folder_);
+    write_text_atomic(transaction.stage("config.json"), "new");
+    EXPECT_THROW(transaction.commit(), OSError);
+  }
+  EXPECT_EQ(contents(), kOld);
+  EXPECT_TRUE(fs::exists(victim / "keep.txt"));
+  fs::remove(folder_ / ".transformers-committed");
+  fs::create_directories(folder_ / ".transformers-committed");
+  fs::create_symlink("/etc/passwd", folder_ / ".transformers-committed" / "config.json");
+  EXPECT_THROW(finish_transactions(folder_), OSError);
+  EXPECT_EQ(contents(), kOld);
+}
+
 TEST_F(Transaction, SaysWhichFolderCannotBeWritten) {
   write_text_atomic(folder_ / "file", "");
   EXPECT_THROW(FileTransaction(folder_ / "file"), OSError);

@@ -290,6 +290,18 @@ TEST_F(Convert, KeepsWhatLiesInTheDestination) {  // V17
   EXPECT_EQ(open_checkpoint(at("out") / "model.safetensors")->entries()[0].dtype, DataType::BF16);
 }
 
+TEST_F(Convert, CarriesTheModulesOfSentenceEmbeddingsOver) {
+  std::filesystem::copy(kData / "formats/bert/pytorch", at("source"), std::filesystem::copy_options::recursive);
+  std::filesystem::create_directories(at("source") / "1_Pooling");
+  write_text_atomic(at("source") / "1_Pooling/config.json", R"({"pooling_mode_cls_token": true})");
+  write_text_atomic(at("source") / "modules.json", R"([{"path": ""}, {"path": "1_Pooling"}, {"path": "2_Normalize"}])");
+  (void)convert_checkpoint(at("source"), at("out"), {.to = "pt"});
+  EXPECT_EQ(read_text(at("out") / "modules.json"), read_text(at("source") / "modules.json"));
+  EXPECT_EQ(read_text(at("out") / "1_Pooling/config.json"), R"({"pooling_mode_cls_token": true})");
+  write_text_atomic(at("source") / "modules.json", R"([{"path": ".."}])");
+  EXPECT_THROW((void)convert_checkpoint(at("source"), at("refused"), {.to = "pt"}), ValueError);
+}
+
 TEST_F(Convert, CarriesTheTokenizerOver) {
   fs::copy(kData / "formats/bert/pytorch", at("source"));
   for (const char* name : {"tokenizer.json", "vocab.txt", "generation_config.json", "optimizer.bin"})

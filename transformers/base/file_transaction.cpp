@@ -69,6 +69,12 @@ void check_name(std::string_view name) {
     throw ValueError(str("the file name ", quote(name), " cannot be part of a save; expected a plain name"));
 }
 
+// A folder itself, no link to one: what lies behind a link is not ours to move.
+bool is_real_folder(const fs::path& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 // Idempotent: a second process, or a second try, finds less to do and ends in the same place.
 void carry_out(const fs::path& folder) {
   const auto committed = folder / kCommittedFolder;
@@ -77,6 +83,11 @@ void carry_out(const fs::path& folder) {
     removals = split(read_text(committed / kRemovals), '\0');
   std::erase(removals, std::string());
   for (const auto& name : removals) check_name(name);  // whoever wrote this list, nothing outside the folder goes
+  for (const auto& name : names_in(committed)) {
+    struct stat status {};
+    if (::lstat((committed / name).c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+      throw OSError(str(committed / name, ": is no plain file, so no save of ours left it; remove ", committed));
+  }
   for (const auto& name : names_in(committed)) {
     if (name == kRemovals) continue;
     if (::rename((committed / name).c_str(), (folder / name).c_str()) != 0 && errno != ENOENT)
@@ -103,10 +114,9 @@ void remove_abandoned(const fs::path& folder) {
 }  // namespace
 
 void finish_transactions(const fs::path& folder) {
-  struct stat status {};
-  if (::lstat((folder / kCommittedFolder).c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return;
+  if (!is_real_folder(folder / kCommittedFolder)) return;
   const LockedFolder lock(folder, LOCK_EX);
-  if (::lstat((folder / kCommittedFolder).c_str(), &status) == 0) carry_out(folder);
+  if (is_real_folder(folder / kCommittedFolder)) carry_out(folder);
 }
 
 FileTransaction::FileTransaction(fs::path folder) : folder_(std::move(folder)) {
@@ -144,8 +154,8 @@ void FileTransaction::commit() {
   if (!removals.empty()) write_text_atomic(private_ / kRemovals, removals);
   if (lock_ >= 0 && ::fsync(lock_) != 0 && errno != EINVAL) fail(folder_, "cannot be synced, the old files are kept");
   const LockedFolder lock(folder_, LOCK_EX);
-  struct stat status {};  // another process may have committed since, and died
-  if (::lstat((folder_ / kCommittedFolder).c_str(), &status) == 0) carry_out(folder_);
+  // Another process may have committed since, and died.
+  if (is_real_folder(folder_ / kCommittedFolder)) carry_out(folder_);
   if (::rename(private_.c_str(), (folder_ / kCommittedFolder).c_str()) != 0)
     fail(folder_, "cannot be written, the old files are kept");
   private_.clear();

@@ -48,6 +48,8 @@ std::optional<c10::DeviceType> accelerator_type() {
   return type && *type != at::kMPS ? type : std::nullopt;
 }
 
+bool has_mps() { return at::accelerator::getAccelerator() == at::kMPS; }
+
 int64_t accelerator_count() { return accelerator_type() ? at::accelerator::deviceCount() : 0; }
 
 int64_t accelerator_free_bytes(int64_t index) {

@@ -11,6 +11,7 @@ namespace transformers {
 /// machine without one. MPS is named by "mps" and not counted here.
 [[nodiscard]] std::optional<c10::DeviceType> accelerator_type();
 [[nodiscard]] int64_t accelerator_count();
+[[nodiscard]] bool has_mps();
 /// Bytes that can be allocated on accelerator `index`: free ones, and those that libtorch has reserved and not used.
 [[nodiscard]] int64_t accelerator_free_bytes(int64_t index);
 /// Bytes of memory that this process can still take: the system's, or those that its control group leaves.

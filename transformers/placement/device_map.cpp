@@ -59,14 +59,13 @@ std::string to_string(const Device& device) {
 
 at::Device torch_device(const Device& device) {
   const auto named = canonical_device(device);
-  if (const auto* torch = std::get_if<at::Device>(&named)) return *torch;
-  if (const auto* name = std::get_if<std::string>(&named)) return *name == "mps" ? at::Device(at::kMPS) : at::kCPU;
-  const auto number = std::get<int64_t>(named);
+  if (named == Device("cpu") || named == Device("disk")) return at::kCPU;
   const auto type = accelerator_type();
-  if (!type || number >= accelerator_count())
-    throw ValueError(str("the device ", number, " does not exist: this process has ", accelerator_count(),
-                         " accelerators; place the modules on \"cpu\" or \"disk\""));
-  return {*type, static_cast<at::DeviceIndex>(number)};
+  const auto* number = std::get_if<int64_t>(&named);
+  if (number && type && *number < accelerator_count()) return {*type, static_cast<at::DeviceIndex>(*number)};
+  if (named == Device("mps") && has_mps()) return at::kMPS;
+  throw ValueError(str("the device ", to_string(named), " does not exist: this process has ", accelerator_count(),
+                       " accelerators; place the modules on \"cpu\" or \"disk\""));
 }
 
 bool is_automatic(const DeviceMapArg& arg) {

@@ -149,8 +149,8 @@ void dispatch(PreTrainedModel& model, std::shared_ptr<WeightStore> weights, cons
   for (const auto name : model.architecture().no_split) placing.no_split.emplace_back(name);
   model.dispatch = std::make_shared<Dispatch>(model, *model.hf_device_map, std::move(weights), placing);
   if (!offloaded.empty())
-    logging::warning(str("some parameters are on the meta device because they were offloaded to the cpu or the disk: ",
-                         join(fold_names(offloaded), ", ")));
+    logging::warning(str(uint64_t{offloaded.size()},
+                         " parameters are on the meta device because they were offloaded to the cpu or the disk"));
 }
 
 std::shared_ptr<GenerationConfig> generation_config_of(const Source& source, const PretrainedConfig& config) {
@@ -186,7 +186,7 @@ LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<Pret
     throw ValueError(str("output_attentions needs attn_implementation eager, ", quote(*options.attn_implementation),
                          " was asked for"));
   if (const auto* method = config->extra.find("quantization_config"); method && !method->is_null())
-    throw ImportError(str(source.config_origin, ": the weights are quantised (",
+    throw ImportError(str(name, ": the weights are quantised (",
                           method->is_object() ? method->get("quant_method", "?") : "?",
                           "), which this version does not compute with"));
   open_weights(source, options);

@@ -68,10 +68,13 @@ constexpr std::string_view kSideFiles[] = {
     "added_tokens.json",
     "chat_template.jinja",
     "chat_template.json",
+    "config_sentence_transformers.json",
     "generation_config.json",
     "merges.txt",
+    "modules.json",
     "preprocessor_config.json",
     "processor_config.json",
+    "sentence_bert_config.json",
     "sentencepiece.bpe.model",
     "special_tokens_map.json",
     "spiece.model",
@@ -87,6 +90,25 @@ void carry_over(const fs::path& from, const fs::path& to) {
   AtomicFile out(to);
   out.write(mapped->bytes());
   out.commit();
+}
+
+// The folders that a sentence-transformers model names in modules.json (1_Pooling …), with their settings: without
+// them its embeddings would be others.
+void carry_modules_over(const fs::path& from, const fs::path& to) {
+  constexpr int64_t kMostBytes = 1 << 20;
+  if (!fs::is_regular_file(from / "modules.json")) return;
+  const auto modules = Json::parse_file(from / "modules.json", kMostBytes);
+  if (!modules.is_array()) return;
+  for (const auto& module : modules.as_array()) {
+    const auto* path = module.is_object() ? module.find("path") : nullptr;
+    if (!path || !path->is_string() || path->as_string().empty()) continue;
+    const auto& name = path->as_string();
+    if (name.find('/') != std::string::npos) continue;  // nothing of ours lies deeper
+    const auto source = path_inside(from, name, (from / "modules.json").native()) / "config.json";
+    if (!fs::is_regular_file(source)) continue;
+    fs::create_directories(to / name);
+    carry_over(source, to / name / "config.json");
+  }
 }
 
 std::string weights_name(const ConvertTarget& target, const ConvertedCheckpoint& checkpoint) {
@@ -120,10 +142,12 @@ std::vector<std::string> write_weights(FileTransaction& transaction, const Conve
 std::vector<std::string> write_folder(const ConvertTarget& target, const fs::path& folder,
                                       const ConvertedCheckpoint& checkpoint, const ConvertOptions& options) {
   FileTransaction transaction(folder);
-  if (!checkpoint.side_files.empty())
+  if (!checkpoint.side_files.empty()) {
+    carry_modules_over(checkpoint.side_files, folder);
     for (const auto name : kSideFiles)
       if (fs::is_regular_file(checkpoint.side_files / name))
         carry_over(checkpoint.side_files / name, transaction.stage(name));
+  }
   if (!checkpoint.config.is_null())
     write_text_atomic(transaction.stage("config.json"),
                       checkpoint.config.dump({.indent = 2, .sort_keys = true}) + "\n");

@@ -179,13 +179,6 @@ Json read_config_json(Source& source, const FromPretrainedOptions& options) {
 
 std::shared_ptr<PretrainedConfig> read_config(Source& source, const FromPretrainedOptions& options) {
   const auto json = read_config_json(source, options);
-  // Its tensors are no plain weights; read as such they would give wrong numbers.
-  if (const auto* quantization = json.find("quantization_config"); quantization && !quantization->is_null()) {
-    const auto* method = quantization->find("quant_method");
-    throw NotImplementedError(str(source.config_origin, ": the weights are quantised (",
-                                  method && method->is_string() ? method->as_string() : "quantization_config",
-                                  "), which this version does not load"));
-  }
   return PretrainedConfig::from_dict(json, source.config_origin);
 }
 
@@ -217,6 +210,7 @@ std::shared_ptr<PretrainedConfig> choose_config(Source& source, FromPretrainedOp
     const auto& given = std::get<std::shared_ptr<PretrainedConfig>>(*options.config);
     if (!given) throw TypeError("from_pretrained was given a config that is null");
     config = given->clone();
+    if (!given->name_or_path.empty()) source.config_origin = str("the config of ", given->name_or_path);
   } else if (options.config) {
     auto other_options = options;
     other_options.state_dict.reset();
