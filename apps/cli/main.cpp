@@ -59,7 +59,7 @@ int guarded(std::span<const std::string> words) {
   } catch (const std::bad_alloc&) {
     return fail(1, "not enough memory");
   } catch (const std::filesystem::filesystem_error& error) {  // its text speaks of functions
-    return fail(1, str(quote(error.path1().native()), ": ", error.code().message()));
+    return fail(1, str(error.path1(), ": ", error.code().message()));
   } catch (const std::exception& error) {
     return fail(1, error.what());
   }

@@ -94,7 +94,7 @@ class Bench {
     const auto size = model_->config->get("vocab_size");
     if (!size.is_int()) throw ValueError(str(model_->model_class().name, ": its config has no vocab_size"));
     std::uniform_int_distribution<int64_t> draw(0, size.as_int() - 1);
-    const auto ids = at::empty({work_.batch, count}, at::kLong);
+    auto ids = at::empty({work_.batch, count}, at::kLong);
     auto* data = ids.mutable_data_ptr<int64_t>();
     std::generate(data, data + ids.numel(), [&] { return draw(random_); });
     return ids;

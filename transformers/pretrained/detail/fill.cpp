@@ -169,7 +169,8 @@ class Filler {
   [[nodiscard]] DiskWeight written(const std::string& name, const at::Tensor& tensor) const {
     if (!request_.offload_folder)
       throw ValueError(str(request_.source, ": the device map puts ", quote(name),
-                           " on disk, and it cannot be read where it lies; name a folder to write it to (offload_folder, --offload-folder)"));
+                           " on disk, and it cannot be read where it lies; name a folder to write it to "
+                           "(offload_folder, --offload-folder)"));
     const auto held = tensor.contiguous();
     const CheckpointWriteEntry entry{
         .name = name, .dtype = to_data_type(held.scalar_type()), .shape = held.sizes().vec(), .bytes = [held] {
