@@ -26,6 +26,11 @@ TEST(Strings, SplitsAndJoins) {
   EXPECT_EQ(join(Names{}, ", "), "");
 }
 
+TEST(Strings, JoinsNamesWithDots) {
+  EXPECT_EQ(dotted("encoder.layer", "0"), "encoder.layer.0");
+  EXPECT_EQ(dotted("", "lm_head"), "lm_head");
+}
+
 TEST(Strings, TrimsLowersAndReplaces) {
   EXPECT_EQ(trim(" \t\r\n a b \f\v"), "a b");
   EXPECT_EQ(trim(" \n "), "");

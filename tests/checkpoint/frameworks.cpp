@@ -44,15 +44,6 @@ void expect_rows(const CheckpointReader& reader, const Json& rows, bool in_order
   }
 }
 
-std::vector<CheckpointWriteEntry> copy_entries(const CheckpointReader& reader) {
-  std::vector<CheckpointWriteEntry> out;
-  for (const auto& entry : reader.entries())
-    out.push_back({.name = entry.name, .dtype = entry.dtype, .shape = entry.shape, .bytes = [&reader, &entry] {
-                     return reader.bytes(entry);
-                   }});
-  return out;
-}
-
 fs::path written_files(const fs::path& otherwise) {
   const auto folder = environment("TRANSFORMERS_WRITTEN_FILES");
   if (folder.empty()) return otherwise;

@@ -20,9 +20,6 @@ uint32_t crc32(std::span<const std::byte> bytes);
 /// rows may stand in any order unless `in_order`.
 void expect_rows(const CheckpointReader& reader, const Json& rows, bool in_order = true);
 
-/// Every entry of `reader`, ready to be written.
-std::vector<CheckpointWriteEntry> copy_entries(const CheckpointReader& reader);
-
 /// Where files for tests/tools/check_written_files.py go: the folder in the environment variable
 /// TRANSFORMERS_WRITTEN_FILES, or `otherwise`.
 std::filesystem::path written_files(const std::filesystem::path& otherwise);

@@ -11,24 +11,13 @@
 namespace transformers {
 namespace {
 
+using testing::copy_entries;
 using ::testing::HasSubstr;
 using testing::TemporaryFolder;
 
-std::vector<CheckpointWriteEntry> entries_of(const CheckpointReader& reader) {
-  std::vector<CheckpointWriteEntry> out;
-  for (const auto& entry : reader.entries())
-    out.push_back({entry.name, entry.dtype, entry.shape, [&] { return reader.bytes(entry); }});
-  return out;
-}
-
+// GGUF has no unsigned bytes.
 CheckpointWriteEntry make_entry(std::string name, std::string_view text, DataType dtype = DataType::I8) {
-  const auto owned = std::make_shared<std::string>(text);
-  return {.name = std::move(name),
-          .dtype = dtype,
-          .shape = {static_cast<int64_t>(text.size()) / info(dtype).block_bytes * info(dtype).block_elements},
-          .bytes = [owned] {
-            return SharedBytes{std::as_bytes(std::span(*owned)), owned};
-          }};
+  return testing::make_entry(std::move(name), text, dtype);
 }
 
 std::string bytes_of(const CheckpointReader& reader, const CheckpointEntry& entry) {
@@ -51,7 +40,7 @@ TEST(GgufWriter, ReadsBackWhatTheReferenceWrote) {
   const TemporaryFolder folder;
   const auto reader = open_checkpoint(testing::data_file("reference/small.gguf"));
   const auto file = folder.path() / "model.gguf";
-  write_gguf(file, entries_of(*reader), reader->metadata());
+  write_gguf(file, copy_entries(*reader), reader->metadata());
   const auto written = open_checkpoint(file);
   expect_equal(*reader, *written);
   Json expected = reader->metadata();
@@ -65,7 +54,7 @@ TEST(GgufWriter, WritesTheBytesOfTheReferenceForItsOwnFiles) {
   for (const char* name : {"llama_f16.gguf", "llama_k.gguf", "qwen2.gguf", "gpt2.gguf", "t5.gguf"}) {
     const auto reader = open_checkpoint(data / name);
     const auto file = folder.path() / "model.gguf";
-    gguf_format.write(file, entries_of(*reader), reader->metadata());
+    gguf_format.write(file, copy_entries(*reader), reader->metadata());
     const auto found = read_text(file), expected = read_text(data / name);
     EXPECT_TRUE(found == expected) << name << ": " << found.size() << " bytes, expected " << expected.size();
   }
@@ -151,23 +140,8 @@ TEST(GgufWriter, ChoosesTheTypeOfEachValue) {
 
 TEST(GgufWriter, AsksForOneTensorAtATime) {
   const TemporaryFolder folder;
-  int alive = 0, most_alive = 0, asked = 0;
-  std::vector<CheckpointWriteEntry> entries;
-  for (int i = 0; i < 5; ++i) {
-    auto entry = make_entry(str("t", i), "abcd", DataType::F32);
-    entry.bytes = [&, make = entry.bytes] {
-      ++asked;
-      most_alive = std::max(most_alive, ++alive);
-      auto data = make();
-      data.owner = std::shared_ptr<const void>(data.bytes.data(), [&, keep = data.owner](const void*) { --alive; });
-      return data;
-    };
-    entries.push_back(std::move(entry));
-  }
-  write_gguf(folder.path() / "model.gguf", entries);
-  EXPECT_EQ(asked, 5);
-  EXPECT_EQ(most_alive, 1);
-  EXPECT_EQ(alive, 0);
+  testing::expect_one_tensor_at_a_time(
+      [&](std::span<const CheckpointWriteEntry> entries) { write_gguf(folder.path() / "model.gguf", entries); });
 }
 
 TEST(GgufWriter, ReplacesTheFileThatItReadsFrom) {
@@ -175,7 +149,7 @@ TEST(GgufWriter, ReplacesTheFileThatItReadsFrom) {
   const auto file = folder.path() / "model.gguf";
   std::filesystem::copy_file(testing::data_file("reference/small.gguf"), file);
   const auto reader = open_checkpoint(file);
-  write_gguf(file, entries_of(*reader), reader->metadata());
+  write_gguf(file, copy_entries(*reader), reader->metadata());
   expect_equal(*reader, *open_checkpoint(file));
 }
 

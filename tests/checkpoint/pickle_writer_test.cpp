@@ -15,17 +15,9 @@
 namespace transformers {
 namespace {
 
+using testing::copy_entries;
 using ::testing::HasSubstr;
 using testing::TemporaryFolder;
-
-std::vector<CheckpointWriteEntry> copy_of(const CheckpointReader& reader) {
-  std::vector<CheckpointWriteEntry> out;
-  for (const auto& entry : reader.entries())
-    out.push_back({.name = entry.name, .dtype = entry.dtype, .shape = entry.shape, .bytes = [&reader, &entry] {
-                     return reader.bytes(entry);
-                   }});
-  return out;
-}
 
 bool same(std::span<const std::byte> a, std::span<const std::byte> b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
@@ -35,7 +27,7 @@ TEST(PickleWriter, WhatItWritesReadsBackBitForBit) {
   const TemporaryFolder folder;
   const auto source = open_checkpoint(testing::data_file("pickle/expected.safetensors"));
   const auto file = folder.path() / "pytorch_model.bin";
-  write_pytorch(file, copy_of(*source));
+  write_pytorch(file, copy_entries(*source));
   const auto reader = open_checkpoint(file);
   ASSERT_EQ(reader->entries().size(), source->entries().size());
   for (size_t i = 0; i < source->entries().size(); ++i) {
@@ -52,8 +44,8 @@ TEST(PickleWriter, WhatItWritesReadsBackBitForBit) {
 TEST(PickleWriter, TheSameEntriesGiveTheSameFile) {
   const TemporaryFolder folder;
   const auto source = open_checkpoint(testing::data_file("pickle/zip.bin"));
-  write_pytorch(folder.path() / "a.bin", copy_of(*source));
-  write_pytorch(folder.path() / "b.bin", copy_of(*source));
+  write_pytorch(folder.path() / "a.bin", copy_entries(*source));
+  write_pytorch(folder.path() / "b.bin", copy_entries(*source));
   EXPECT_EQ(read_text(folder.path() / "a.bin"), read_text(folder.path() / "b.bin"));
 }
 
@@ -61,7 +53,7 @@ TEST(PickleWriter, SavesOntoTheFileThatIsMapped) {  // anchors.md 4.2, 15
   const TemporaryFolder folder;
   const auto file = folder.write("model.bin", read_text(testing::data_file("pickle/zip.bin")));
   const auto before = open_checkpoint(file);
-  write_pytorch(file, copy_of(*before));
+  write_pytorch(file, copy_entries(*before));
   const auto after = open_checkpoint(file);
   for (const auto& entry : before->entries())
     EXPECT_TRUE(same(before->bytes(entry).bytes, after->bytes(*after->find(entry.name)).bytes)) << entry.name;
@@ -116,7 +108,7 @@ TEST(PickleWriter, LeavesFilesForPython) {
   const std::filesystem::path folder(name);
   std::filesystem::create_directories(folder);
   const auto source = open_checkpoint(testing::data_file("pickle/expected.safetensors"));
-  write_pytorch(folder / "every_dtype.bin", copy_of(*source));
+  write_pytorch(folder / "every_dtype.bin", copy_entries(*source));
   write_pytorch(folder / "tied.bin", tied());
   write_pytorch(folder / "many.bin", many());
 }

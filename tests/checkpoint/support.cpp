@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <memory>
 #include <new>
 
 #include "transformers/base/error.h"
@@ -130,6 +131,52 @@ std::string little_endian(uint64_t value, size_t width) {
 
 std::string patched(std::string bytes, size_t at, size_t width, uint64_t value) {
   return bytes.replace(at, width, little_endian(value, width));
+}
+
+CheckpointWriteEntry make_entry(std::string name, std::string_view text, DataType dtype) {
+  const auto owned = std::make_shared<std::string>(text);
+  const auto& type = info(dtype);
+  return {.name = std::move(name),
+          .dtype = dtype,
+          .shape = {static_cast<int64_t>(text.size()) / type.block_bytes * type.block_elements},
+          .bytes = [owned] {
+            return SharedBytes{std::as_bytes(std::span(*owned)), owned};
+          }};
+}
+
+std::vector<CheckpointWriteEntry> copy_entries(const CheckpointReader& reader) {
+  std::vector<CheckpointWriteEntry> out;
+  for (const auto& entry : reader.entries())
+    out.push_back({.name = entry.name, .dtype = entry.dtype, .shape = entry.shape, .bytes = [&reader, &entry] {
+                     return reader.bytes(entry);
+                   }});
+  return out;
+}
+
+std::vector<CheckpointWriteEntry> reversed_entries(const CheckpointReader& reader) {
+  auto entries = copy_entries(reader);
+  std::reverse(entries.begin(), entries.end());
+  return entries;
+}
+
+void expect_one_tensor_at_a_time(const std::function<void(std::span<const CheckpointWriteEntry>)>& write) {
+  int alive = 0, most_alive = 0, asked = 0;
+  std::vector<CheckpointWriteEntry> entries;
+  for (int i = 0; i < 5; ++i) {
+    auto entry = make_entry(str("t", i), "abcd", DataType::F32);
+    entry.bytes = [&, make = entry.bytes] {
+      ++asked;
+      most_alive = std::max(most_alive, ++alive);
+      auto data = make();
+      data.owner = std::shared_ptr<const void>(data.bytes.data(), [&, keep = data.owner](const void*) { --alive; });
+      return data;
+    };
+    entries.push_back(std::move(entry));
+  }
+  write(entries);
+  EXPECT_EQ(asked, 5);
+  EXPECT_EQ(most_alive, 1);
+  EXPECT_EQ(alive, 0);
 }
 
 }  // namespace transformers::testing

@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "transformers/checkpoint/checkpoint.h"
 
@@ -42,6 +44,18 @@ struct Outcome {
 /// an OSError that names the file, for a tensor outside the file, for an allocation above `most_multiple` of the
 /// file's size, and for taking more than 50 ms of processor time.
 Outcome open_hostile(const std::filesystem::path& file, size_t most_multiple = 16);
+
+/// An entry to be written that holds the bytes of `text`.
+CheckpointWriteEntry make_entry(std::string name, std::string_view text, DataType dtype = DataType::U8);
+
+/// What a reader holds, to be written again; the reader must outlive it. Backwards, the order of a file is the writer's
+/// doing.
+std::vector<CheckpointWriteEntry> copy_entries(const CheckpointReader& reader);
+std::vector<CheckpointWriteEntry> reversed_entries(const CheckpointReader& reader);
+
+/// Fails the test unless `write` asks each of the entries that it is given for its bytes once, and drops them before it
+/// asks the next.
+void expect_one_tensor_at_a_time(const std::function<void(std::span<const CheckpointWriteEntry>)>& write);
 
 /// A file of tests/data/checkpoint.
 std::filesystem::path data_file(std::string_view name);

@@ -14,27 +14,12 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using testing::make_entry;
+using testing::reversed_entries;
 using testing::TemporaryFolder;
 
 fs::path golden(std::string_view name, std::string_view file = "model.ckpt.index") {
   return fs::path(TRANSFORMERS_TEST_DATA) / "formats/tf_bundle" / std::string(name) / std::string(file);
-}
-
-// Everything that `reader` holds, backwards, so that the order is the writer's doing.
-std::vector<CheckpointWriteEntry> reversed_entries(const CheckpointReader& reader) {
-  std::vector<CheckpointWriteEntry> out;
-  for (const auto& entry : reader.entries())
-    out.push_back({entry.name, entry.dtype, entry.shape, [&] { return reader.bytes(entry); }});
-  std::reverse(out.begin(), out.end());
-  return out;
-}
-
-CheckpointWriteEntry make_entry(std::string name, std::string_view text) {
-  const auto owned = std::make_shared<std::string>(text);
-  return {
-      .name = std::move(name), .dtype = DataType::U8, .shape = {static_cast<int64_t>(text.size())}, .bytes = [owned] {
-        return SharedBytes{std::as_bytes(std::span(*owned)), owned};
-      }};
 }
 
 std::vector<std::string> names_in(const TemporaryFolder& folder) {
@@ -124,23 +109,8 @@ TEST(TfBundleWriter, LeavesNothingWhenTheIndexCannotBePutInPlace) {
 
 TEST(TfBundleWriter, AsksForOneTensorAtATime) {
   const TemporaryFolder folder;
-  int alive = 0, most_alive = 0, asked = 0;
-  std::vector<CheckpointWriteEntry> entries;
-  for (int i = 0; i < 5; ++i) {
-    auto entry = make_entry(str("t", i), "abcd");
-    entry.bytes = [&, make = entry.bytes] {
-      ++asked;
-      most_alive = std::max(most_alive, ++alive);
-      auto data = make();
-      data.owner = std::shared_ptr<const void>(data.bytes.data(), [&, keep = data.owner](const void*) { --alive; });
-      return data;
-    };
-    entries.push_back(std::move(entry));
-  }
-  write_tf_bundle(folder.path() / "m.index", entries);
-  EXPECT_EQ(asked, 5);
-  EXPECT_EQ(most_alive, 1);
-  EXPECT_EQ(alive, 0);
+  testing::expect_one_tensor_at_a_time(
+      [&](std::span<const CheckpointWriteEntry> entries) { write_tf_bundle(folder.path() / "m.index", entries); });
 }
 
 TEST(TfBundleWriter, RefusesWhatTheFormatCannotHold) {

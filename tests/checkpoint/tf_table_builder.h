@@ -18,7 +18,7 @@ inline std::string table_of(const std::vector<std::string>& blocks, char compres
     detail::append_varint(handle, block.size());
     const auto stored = block + type;
     out += stored;
-    detail::append_fixed32(out, detail::masked_crc(detail::crc32c(std::as_bytes(std::span(stored)))));
+    detail::append_little_endian(out, detail::masked_crc(detail::crc32c(std::as_bytes(std::span(stored)))), 4);
     return handle;
   };
   std::string key = "0";

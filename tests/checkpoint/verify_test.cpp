@@ -57,6 +57,15 @@ TEST_F(Verify, FindsNothingWhereNothingIsWrong) {
   EXPECT_THAT(verify_checkpoint(folder_.path() / "model.safetensors.index.json"), IsEmpty());
 }
 
+TEST_F(Verify, HoldsTheShardsOfAVariantAgainstItsIndex) {  // P50
+  folder_.write("model.fp16-00001-of-00001.safetensors", one_tensor("x", "abc"));
+  folder_.write("model.safetensors.index.fp16.json",
+                R"({"metadata":{"total_size":3},"weight_map":{"x":"model.fp16-00001-of-00001.safetensors"}})");
+  EXPECT_THAT(findings(), IsEmpty());
+  fs::remove(folder_.path() / "model.fp16-00001-of-00001.safetensors");
+  EXPECT_THAT(findings(), ElementsAre(HasSubstr("E model.fp16-00001-of-00001.safetensors : ")));
+}
+
 TEST_F(Verify, FindsAShardThatIsMissingOrCut) {
   fs::remove(folder_.path() / kSecond);
   EXPECT_THAT(findings(), ElementsAre(HasSubstr(str("E ", kSecond, " : "))));

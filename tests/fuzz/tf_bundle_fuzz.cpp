@@ -49,7 +49,7 @@ std::string append_block(std::string& out, const std::string& block, char compre
   detail::append_varint(handle, block.size());
   const auto stored = block + compression;
   out += stored;
-  detail::append_fixed32(out, detail::masked_crc(detail::crc32c(std::as_bytes(std::span(stored)))));
+  detail::append_little_endian(out, detail::masked_crc(detail::crc32c(std::as_bytes(std::span(stored)))), 4);
   return handle;
 }
 

@@ -69,6 +69,13 @@ TEST_F(ResolveTest, BringsTheShardsOfAnIndex) {
                ValueError);
 }
 
+TEST_F(ResolveTest, BringsTheShardsOfAVariant) {  // P50
+  server.commit("org/name", {{"model.safetensors.index.fp16.json", R"({"weight_map": {"a": "one.fp16.safetensors"}})"},
+                             {"one.fp16.safetensors", "1"}});
+  const auto index = resolve_snapshot("org/name", options).file("model.safetensors.index.fp16.json");
+  EXPECT_EQ(read_text(index.parent_path() / "one.fp16.safetensors"), "1");
+}
+
 TEST_F(ResolveTest, TakesTheOnlyGgufFileOfARepository) {
   server.commit("org/gguf", {{"README.md", "#"}, {"model.q8_0.gguf", "GGUF"}});
   const auto snapshot = resolve_snapshot("org/gguf", options);

@@ -29,7 +29,8 @@ class FileTransaction {
   [[nodiscard]] std::filesystem::path stage(std::string_view name);
   /// The folder's file `name` goes away with the commit, unless it is staged.
   void remove(std::string_view name);
-  /// Everything at once. Throws OSError; the old files are then all there.
+  /// Everything at once. Throws OSError: the old files are then all there, or, where the last renames failed, whoever
+  /// opens the folder next finishes them.
   void commit();
 
  private:

@@ -173,6 +173,10 @@ void write_text_atomic(const fs::path& file, std::string_view text) {
   out.commit();
 }
 
+bool is_shard_index(std::string_view name) {
+  return name.ends_with(".json") && name.find(".index.") != std::string_view::npos;
+}
+
 fs::path path_inside(const fs::path& folder, std::string_view name, std::string_view what) {
   const auto refuse = [&](std::string_view why) {
     throw ValueError(str(what, ": the file name ", quote(name), " ", why, "; names must stay inside ", folder));

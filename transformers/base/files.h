@@ -62,6 +62,13 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+/// How a text of Git LFS begins that stands in the place of a file whose contents were not fetched.
+inline constexpr std::string_view kLfsPointerStart = "version https://git-lfs.github.com/spec/";
+
+/// True for the name of an index of a checkpoint in shards: model.safetensors.index.json, and with a variant
+/// model.safetensors.index.fp16.json.
+[[nodiscard]] bool is_shard_index(std::string_view name);
+
 void write_text_atomic(const std::filesystem::path& file, std::string_view text);
 
 /// `name` joined to `folder`; throws ValueError unless it stays inside: no separator at the start, no `..`, no NUL, no

@@ -125,6 +125,10 @@ std::string float_repr(double value) {
   return out;
 }
 
+std::string dotted(std::string_view prefix, std::string_view name) {
+  return prefix.empty() ? std::string(name) : str(prefix, ".", name);
+}
+
 bool natural_less(std::string_view a, std::string_view b) {
   while (!a.empty() && !b.empty()) {
     if (is_digit(a[0]) && is_digit(b[0])) {

@@ -62,6 +62,9 @@ template <class... Args>
 /// Python's `repr` of a float: shortest digits that read back the same, `1e-05`, `2.0`, `inf`, `nan`.
 [[nodiscard]] std::string float_repr(double value);
 
+/// The dotted name of `name` inside `prefix`, which may be empty.
+[[nodiscard]] std::string dotted(std::string_view prefix, std::string_view name);
+
 /// Compares dotted names with runs of digits as numbers, so that `layer.2` comes before `layer.10`.
 [[nodiscard]] bool natural_less(std::string_view a, std::string_view b);
 

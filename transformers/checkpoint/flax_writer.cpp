@@ -4,6 +4,7 @@
 #include "transformers/base/ordered_map.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/detail/msgpack.h"
+#include "transformers/checkpoint/detail/write_entry.h"
 #include "transformers/checkpoint/flax.h"
 #include "transformers/checkpoint/flax_names.h"
 
@@ -35,9 +36,9 @@ class Writer {
   }
 
   void add(const CheckpointWriteEntry& entry) {
-    if (!is_utf8(entry.name) || entry.name.find('\0') != std::string::npos) fail(entry, "is not UTF-8 without NUL");
+    if (!detail::is_plain_text(entry.name)) fail(entry, "is not UTF-8 without NUL");
     if (info(entry.dtype).is_quantized) fail(entry, str("is ", info(entry.dtype).name, ", which Flax cannot hold"));
-    if (!byte_count(entry.dtype, entry.shape)) fail(entry, str("has the impossible shape ", entry.shape));
+    static_cast<void>(detail::entry_size(file_, entry));
     const auto keys = detail::flax_keys(entry.name);
     if (keys.size() > detail::kFlaxMostDepth) fail(entry, str("has more than ", detail::kFlaxMostDepth, " levels"));
     Node* node = &root_;
@@ -62,12 +63,8 @@ class Writer {
   }
 
   void write_leaf(const CheckpointWriteEntry& entry) {
-    const auto needed = static_cast<uint64_t>(*byte_count(entry.dtype, entry.shape));
-    const SharedBytes data = entry.bytes ? entry.bytes() : SharedBytes{};
-    if (data.bytes.size() != needed)
-      fail(entry, str("came with ", data.bytes.size(), " bytes, ", info(entry.dtype).name, " of shape ", entry.shape,
-                      " takes ", needed));
-    if (needed > most_chunk_bytes_) return write_chunks(entry, data.bytes);
+    const auto data = detail::entry_bytes(file_, entry);
+    if (data.bytes.size() > most_chunk_bytes_) return write_chunks(entry, data.bytes);
     write_array(entry.dtype, entry.shape, data.bytes);
   }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "transformers/base/error.h"
+#include "transformers/base/files.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/checkpoint.h"
 #include "transformers/checkpoint/detail/mapped_reader.h"
@@ -45,17 +46,12 @@ std::string known_formats() {
   throw OSError(str(file, ": is in no known format of weights; this version reads ", known_formats()));
 }
 
-// model.safetensors.index.json, and with a variant model.safetensors.index.fp16.json
-bool is_index(std::string_view name) {
-  return name.ends_with(".json") && name.find(".index.") != std::string_view::npos;
-}
-
 }  // namespace
 
 std::span<const CheckpointFormat* const> checkpoint_formats() { return kFormats; }
 
 std::unique_ptr<CheckpointReader> open_checkpoint(const std::filesystem::path& file) {
-  if (is_index(file.filename().native())) return detail::open_sharded(file);
+  if (is_shard_index(file.filename().native())) return detail::open_sharded(file);
   // A TensorFlow checkpoint is mostly named by its prefix, which is no file.
   if (auto index = file; !std::filesystem::exists(file) && std::filesystem::exists(index += ".index"))
     return open_checkpoint(index);

@@ -7,6 +7,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/detail/gguf_values.h"
+#include "transformers/checkpoint/detail/write_entry.h"
 #include "transformers/checkpoint/gguf.h"
 
 namespace transformers {
@@ -78,7 +79,7 @@ class HeaderWriter {
 
   void pair(const std::string& key, const Json& value) {
     key_ = key;
-    const bool is_text = is_utf8(key) && key.find('\0') == std::string::npos;
+    const bool is_text = detail::is_plain_text(key);
     if (key.empty() || key.size() > kGgufMostKeyBytes || !is_text)
       fail("a key is UTF-8 of 1 to 65535 bytes without NUL");
     text(key);
@@ -192,8 +193,7 @@ void check_entry(const std::filesystem::path& file, const CheckpointWriteEntry& 
     throw ValueError(str(file, ": the tensor ", quote(entry.name), " cannot be written: ", reason));
   };
   const DataTypeInfo& type = info(entry.dtype);
-  if (entry.name.empty() || entry.name.size() > kMostNameBytes || !is_utf8(entry.name) ||
-      entry.name.find('\0') != std::string::npos)
+  if (entry.name.empty() || entry.name.size() > kMostNameBytes || !detail::is_plain_text(entry.name))
     fail(str("names in GGUF are UTF-8 of 1 to ", kMostNameBytes, " bytes without NUL; rename it as llama.cpp does"));
   if (type.gguf < 0) fail(str("GGUF cannot hold ", type.name, "; convert it to a float type"));
   if (entry.shape.size() > kGgufMostDims)
@@ -265,10 +265,7 @@ void write_gguf(const std::filesystem::path& file, std::span<const CheckpointWri
   out.write(header);
   pad(out, header.size());
   for (const auto& entry : entries) {
-    const SharedBytes data = entry.bytes ? entry.bytes() : SharedBytes{};
-    if (data.bytes.size() != size_of(entry))
-      throw ValueError(str(file, ": ", quote(entry.name), " came with ", data.bytes.size(), " bytes, ",
-                           info(entry.dtype).name, " of shape ", entry.shape, " takes ", size_of(entry)));
+    const auto data = detail::entry_bytes(file, entry);
     out.write(data.bytes);
     pad(out, data.bytes.size());
   }

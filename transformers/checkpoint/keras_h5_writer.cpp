@@ -5,6 +5,7 @@
 #include "transformers/base/ordered_map.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/detail/hdf5_writer.h"
+#include "transformers/checkpoint/detail/write_entry.h"
 #include "transformers/checkpoint/keras_h5.h"
 
 namespace transformers {
@@ -44,7 +45,7 @@ void add_names(const std::filesystem::path& file, detail::Hdf5Node& group, const
 
 detail::Hdf5Node& put(const std::filesystem::path& file, detail::Hdf5Node& group, std::string_view path,
                       const CheckpointWriteEntry& entry) {
-  if (!is_utf8(entry.name) || entry.name.find('\0') != std::string::npos)
+  if (!detail::is_plain_text(entry.name))
     throw ValueError(str(file, ": ", quote(entry.name), " is not UTF-8 without NUL"));
   auto& node = group.make(path);
   if (node.data || node.link_to || !node.members.empty())

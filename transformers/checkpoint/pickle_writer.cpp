@@ -3,6 +3,7 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/detail/write_entry.h"
 #include "transformers/checkpoint/detail/zip_writer.h"
 #include "transformers/checkpoint/pickle.h"
 
@@ -138,10 +139,9 @@ void check(const fs::path& file, const CheckpointWriteEntry& entry) {
   if (info(entry.dtype).is_quantized)
     throw ValueError(
         str(file, ": ", quote(entry.name), " is ", info(entry.dtype).name, ", which torch.save cannot hold"));
-  if (!is_utf8(entry.name) || entry.name.find('\0') != std::string::npos || entry.name.size() > 0xffffffff)
+  if (!detail::is_plain_text(entry.name) || entry.name.size() > 0xffffffff)
     throw ValueError(str(file, ": a tensor cannot be called ", quote(entry.name), ": it is not UTF-8 without NUL"));
-  if (!byte_count(entry.dtype, entry.shape))
-    throw ValueError(str(file, ": ", quote(entry.name), " has the impossible shape ", entry.shape));
+  static_cast<void>(detail::entry_size(file, entry));
 }
 
 // The storage of the entry that `entry` is an alias of.
@@ -192,15 +192,8 @@ void write_pytorch(const fs::path& file, std::span<const CheckpointWriteEntry> e
   zip.add("archive/.format_version", as_bytes("1"));
   zip.add("archive/.storage_alignment", as_bytes("64"));
   zip.add("archive/byteorder", as_bytes("little"));
-  for (size_t i = 0; i < plan.stored.size(); ++i) {
-    const auto& entry = *plan.stored[i];
-    const auto needed = static_cast<uint64_t>(*byte_count(entry.dtype, entry.shape));
-    const SharedBytes data = entry.bytes ? entry.bytes() : SharedBytes{};
-    if (data.bytes.size() != needed)
-      throw ValueError(str(file, ": ", quote(entry.name), " came with ", data.bytes.size(), " bytes, ",
-                           info(entry.dtype).name, " of shape ", entry.shape, " takes ", needed));
-    zip.add(str("archive/data/", i), data.bytes);
-  }
+  for (size_t i = 0; i < plan.stored.size(); ++i)
+    zip.add(str("archive/data/", i), detail::entry_bytes(file, *plan.stored[i]).bytes);
   zip.add("archive/version", as_bytes("3\n"));
   zip.finish();
   out.commit();

@@ -4,6 +4,7 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/detail/write_entry.h"
 #include "transformers/checkpoint/safetensors.h"
 
 namespace transformers {
@@ -15,15 +16,13 @@ uint64_t checked_size(const std::filesystem::path& file, const CheckpointWriteEn
   const DataTypeInfo& type = info(entry.dtype);
   if (type.safetensors.empty())
     throw ValueError(str(file, ": ", quote(entry.name), " is ", type.name, ", which safetensors cannot hold"));
-  const auto size = byte_count(entry.dtype, entry.shape);
-  if (!size) throw ValueError(str(file, ": ", quote(entry.name), " has the impossible shape ", entry.shape));
-  return static_cast<uint64_t>(*size);
+  return detail::entry_size(file, entry);
 }
 
 void check_names(const std::filesystem::path& file, std::span<const CheckpointWriteEntry> entries) {
   std::unordered_set<std::string_view> names;
   for (const auto& entry : entries) {
-    const bool is_text = is_utf8(entry.name) && entry.name.find('\0') == std::string::npos;
+    const bool is_text = detail::is_plain_text(entry.name);
     if (!is_text || entry.name == kMetadata || !names.insert(entry.name).second)
       throw ValueError(str(file, ": a tensor cannot be called ", quote(entry.name),
                            is_text ? ": the name is taken" : ": it is not UTF-8 without NUL"));
@@ -71,7 +70,7 @@ void check_metadata(const std::filesystem::path& file, const Json& metadata) {
   for (const auto& [key, value] : metadata.as_object()) {
     if (!value.is_string())
       throw ValueError(str(file, ": the metadata ", quote(key), " is a ", value.type_name(), ", expected a string"));
-    if (!is_utf8(key) || !is_utf8(value.as_string()) || key.find('\0') != std::string::npos)
+    if (!detail::is_plain_text(key) || !is_utf8(value.as_string()))
       throw ValueError(str(file, ": the metadata ", quote(key), " is not UTF-8"));
   }
 }
@@ -88,14 +87,7 @@ void write_safetensors(const std::filesystem::path& file, std::span<const Checkp
   AtomicFile out(file);
   out.write(std::as_bytes(std::span(&length, 1)));
   out.write(header);
-  for (const auto* entry : order) {
-    const uint64_t needed = checked_size(file, *entry);
-    const SharedBytes data = entry->bytes ? entry->bytes() : SharedBytes{};
-    if (data.bytes.size() != needed)
-      throw ValueError(str(file, ": ", quote(entry->name), " came with ", data.bytes.size(), " bytes, ",
-                           info(entry->dtype).name, " of shape ", entry->shape, " takes ", needed));
-    out.write(data.bytes);
-  }
+  for (const auto* entry : order) out.write(detail::entry_bytes(file, *entry).bytes);
   out.commit();
 }
 

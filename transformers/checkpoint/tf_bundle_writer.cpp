@@ -6,6 +6,7 @@
 #include "transformers/checkpoint/detail/crc32c.h"
 #include "transformers/checkpoint/detail/tf_bundle_index.h"
 #include "transformers/checkpoint/detail/tf_table.h"
+#include "transformers/checkpoint/detail/write_entry.h"
 #include "transformers/checkpoint/tf_bundle.h"
 
 namespace transformers {
@@ -19,14 +20,13 @@ std::vector<const CheckpointWriteEntry*> sorted_entries(const fs::path& file,
                                                         std::span<const CheckpointWriteEntry> entries) {
   std::vector<const CheckpointWriteEntry*> order;
   for (const auto& entry : entries) {
-    if (entry.name.empty() || entry.name.find('\0') != std::string::npos || !is_utf8(entry.name))
+    if (entry.name.empty() || !detail::is_plain_text(entry.name))
       throw ValueError(str(file, ": a variable cannot be called ", quote(entry.name),
                            ": it must be UTF-8 without NUL, and not empty"));
     if (!detail::tensorflow_number(entry.dtype))
       throw ValueError(
           str(file, ": ", quote(entry.name), " is ", info(entry.dtype).name, ", which TensorFlow cannot hold"));
-    if (!byte_count(entry.dtype, entry.shape))
-      throw ValueError(str(file, ": ", quote(entry.name), " has the impossible shape ", entry.shape));
+    static_cast<void>(detail::entry_size(file, entry));
     order.push_back(&entry);
   }
   std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->name < b->name; });
@@ -47,11 +47,7 @@ int64_t old_shard_count(const fs::path& file) {
 
 // Writes one tensor to the end of the data and returns what the index says of it.
 TfBundleEntry write_data(const fs::path& file, const CheckpointWriteEntry& entry, uint64_t offset, AtomicFile& out) {
-  const auto needed = static_cast<uint64_t>(*byte_count(entry.dtype, entry.shape));
-  const SharedBytes data = entry.bytes ? entry.bytes() : SharedBytes{};
-  if (data.bytes.size() != needed)
-    throw ValueError(str(file, ": ", quote(entry.name), " came with ", data.bytes.size(), " bytes, ",
-                         info(entry.dtype).name, " of shape ", entry.shape, " takes ", needed));
+  const auto data = detail::entry_bytes(file, entry);
   uint32_t crc = 0;
   constexpr size_t kChunk = 1 << 20;  // stays in the cache between checksum and write
   for (auto rest = data.bytes; !rest.empty(); rest = rest.subspan(std::min(kChunk, rest.size()))) {
@@ -62,7 +58,7 @@ TfBundleEntry write_data(const fs::path& file, const CheckpointWriteEntry& entry
   return {.dtype = *detail::tensorflow_number(entry.dtype),
           .shape = entry.shape,
           .offset = offset,
-          .size_bytes = needed,
+          .size_bytes = data.bytes.size(),
           .crc = detail::masked_crc(crc)};
 }
 

@@ -6,31 +6,20 @@
 #include <unordered_map>
 
 #include "transformers/base/error.h"
+#include "transformers/base/files.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/detail/sharded.h"
+#include "transformers/checkpoint/sharded_writer.h"
+#include "transformers/checkpoint/weights_files.h"
 
 namespace transformers {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kIndexEnd = ".index.json";
 constexpr int64_t kMostIndexBytes = 256 << 20;
 
-// What a trainer leaves beside the weights under their extension.
-constexpr std::string_view kNoWeights[] = {"optimizer", "random_states", "rng_state",
-                                           "scaler",    "scheduler",     "training_args"};
-
-bool is_index(const fs::path& file) { return file.filename().native().ends_with(kIndexEnd); }
-
-bool is_weights(const fs::path& file) {
-  const std::string name = file.filename();
-  if (std::any_of(std::begin(kNoWeights), std::end(kNoWeights), [&](auto start) { return name.starts_with(start); }))
-    return false;
-  const auto formats = checkpoint_formats();
-  return std::any_of(formats.begin(), formats.end(),
-                     [&](const auto* format) { return file.extension() == format->extension; });
-}
+bool is_index(const fs::path& file) { return is_shard_index(file.filename().native()); }
 
 // `model-00002-of-00003.safetensors`: the numbers, and the name without them.
 struct ShardName {
@@ -65,7 +54,7 @@ class Verifier {
     }
     std::set<fs::path> files;
     for (const auto& item : fs::directory_iterator(path))
-      if (item.is_regular_file() && (is_index(item.path()) || is_weights(item.path()))) files.insert(item.path());
+      if (item.is_regular_file() && (is_index(item.path()) || is_weights_file(item.path()))) files.insert(item.path());
     if (files.empty()) throw OSError(str(path, ": the folder holds no weights of a format that this version reads"));
     for (const auto& file : files)
       if (is_index(file)) check_index(file);
@@ -113,8 +102,9 @@ class Verifier {
       warn(file, str("is not named by ", families_.at(shard->family), ": left over from another save"));
     else if (shard && shard->count > 1)
       warn(file, str("is one of ", shard->count, " files, but no index names it"));
-    else if (fs::exists(fs::path(file).concat(kIndexEnd)))
-      warn(file, str("hides the files that ", file.filename(), kIndexEnd, " names: a single file is read first"));
+    else if (const auto index = index_name(file.filename().native(), std::nullopt);
+             fs::exists(file.parent_path() / index))
+      warn(file, str("hides the files that ", index, " names: a single file is read first"));
     check_file(file);
   }
 

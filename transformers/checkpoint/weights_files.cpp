@@ -33,13 +33,11 @@ constexpr WeightsName kNames[] = {
 constexpr std::string_view kNoWeights[] = {"optimizer", "random_states", "rng_state",
                                            "scaler",    "scheduler",     "training_args"};
 
-std::string with_infix(std::string_view name, const std::optional<std::string>& variant) {
-  constexpr std::string_view kIndex = ".index.json";
-  return name.ends_with(kIndex) ? index_name(name.substr(0, name.size() - kIndex.size()), variant)
-                                : with_variant(name, variant);
-}
+}  // namespace
 
-bool may_be_weights(const fs::path& file) {
+std::span<const WeightsName> weights_names() { return kNames; }
+
+bool is_weights_file(const fs::path& file) {
   const std::string name = file.filename();
   const auto formats = checkpoint_formats();
   return std::any_of(formats.begin(), formats.end(),
@@ -48,15 +46,11 @@ bool may_be_weights(const fs::path& file) {
                       [&](std::string_view start) { return name.starts_with(start); });
 }
 
-}  // namespace
-
-std::span<const WeightsName> weights_names() { return kNames; }
-
 std::vector<fs::path> list_weights(const fs::path& folder) {
   std::vector<fs::path> found;
   std::error_code ignored;
   for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end; it.increment(ignored))
-    if (may_be_weights(it->path()) && it->is_regular_file(ignored)) found.push_back(it->path());
+    if (is_weights_file(it->path()) && it->is_regular_file(ignored)) found.push_back(it->path());
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -65,7 +59,7 @@ std::optional<fs::path> find_weights(const fs::path& folder, const std::optional
   finish_transactions(folder);
   std::error_code ignored;
   for (const auto& row : kNames)
-    if (auto file = folder / with_infix(row.file, variant); fs::is_regular_file(file, ignored)) return file;
+    if (auto file = folder / with_variant(row.file, variant); fs::is_regular_file(file, ignored)) return file;
   if (variant) return std::nullopt;
   const auto found = list_weights(folder);
   if (found.empty()) return std::nullopt;

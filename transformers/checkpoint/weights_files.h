@@ -19,6 +19,9 @@ struct WeightsName {
 /// frameworks' files.
 [[nodiscard]] std::span<const WeightsName> weights_names();
 
+/// True for a name with an extension of a known format, but for what trainers leave beside weights.
+[[nodiscard]] bool is_weights_file(const std::filesystem::path& file);
+
 /// Every file of a folder with an extension of a known format, sorted, but for what trainers leave beside weights.
 [[nodiscard]] std::vector<std::filesystem::path> list_weights(const std::filesystem::path& folder);
 

@@ -15,7 +15,7 @@ constexpr int64_t kMostBytes = int64_t{64} << 20;
 // What a download leaves behind in the place of the file.
 void refuse_stand_ins(std::string_view text, const std::filesystem::path& file) {
   const auto head = to_lower_ascii(trim(text.substr(0, 256)));
-  if (head.starts_with("version https://git-lfs.github.com/spec/"))
+  if (head.starts_with(kLfsPointerStart))
     throw OSError(str(file, ": is a Git LFS pointer, expected JSON; fetch the file itself with `git lfs pull`"));
   if (head.starts_with("<!doctype html") || head.starts_with("<html") || head.starts_with("<?xml"))
     throw OSError(str(file, ": is a web page, expected JSON; the download was answered with it: fetch the file again"));

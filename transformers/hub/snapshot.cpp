@@ -90,8 +90,7 @@ Snapshot of_repository(const std::string& name, const SnapshotOptions& options) 
     return file.starts_with("model") || file.starts_with("pytorch_model");
   };
   const bool has_usual = std::any_of(names.begin(), names.end(), [&](const std::string& file) {
-    return is_usual(file) &&
-           (file.ends_with(".safetensors") || file.ends_with(".bin") || file.ends_with(".index.json"));
+    return is_usual(file) && (file.ends_with(".safetensors") || file.ends_with(".bin") || is_shard_index(file));
   });
   if (has_usual) return snapshot;
   if (const auto gguf = lone_gguf_name(names, name); !gguf.empty()) snapshot.weights_file = repository->fetch(gguf);
@@ -119,7 +118,7 @@ fs::path Snapshot::file(std::string_view name) const {
   if (remote && !remote->cached(name) && has(name)) remote->fetch(name);
   refuse_lfs_pointer(path);
   std::error_code ignored;
-  if (!remote || !name.ends_with(".index.json") || !fs::is_regular_file(path, ignored)) return path;
+  if (!remote || !is_shard_index(name) || !fs::is_regular_file(path, ignored)) return path;
   const auto index = Json::parse_file(path, kMostIndexBytes);
   std::set<std::string> shards;
   if (const auto* map = index.find("weight_map"); map && map->is_object())

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <deque>
 
+#include "transformers/base/files.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/hub/api.h"
@@ -223,7 +224,7 @@ Outcome fetch_once(HttpClient& client, const BlobSource& source, const std::file
 }  // namespace
 
 bool is_lfs_pointer(std::string_view text) {
-  return text.starts_with("version https://git-lfs.github.com/spec/") && text.find("\noid sha256:") != text.npos;
+  return text.starts_with(kLfsPointerStart) && text.find("\noid sha256:") != text.npos;
 }
 
 void fetch_blob(HttpClient& client, const BlobSource& source, const std::filesystem::path& blob,

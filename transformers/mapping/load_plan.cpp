@@ -29,7 +29,11 @@ std::optional<std::string> other_name(const std::string& key, size_t count = std
   return std::nullopt;
 }
 
-std::string modern(const std::string& key) { return other_name(key, kOldSuffixes).value_or(key); }
+}  // namespace
+
+std::string modern_name(const std::string& key) { return other_name(key, kOldSuffixes).value_or(key); }
+
+namespace {
 
 class Matcher {
  public:
@@ -106,7 +110,7 @@ LoadPlan plan_load(const LoadRequest& request) {
     const auto& key = translated->name;
     const auto target = matcher.target(*translated);
     if (!target) {
-      if (!is_ignored(request, key) && !matcher.is_own_buffer(key)) plan.unexpected.push_back(modern(key));
+      if (!is_ignored(request, key) && !matcher.is_own_buffer(key)) plan.unexpected.push_back(modern_name(key));
       continue;
     }
     const auto [it, fresh] = taken.emplace(target->name, entry.name);

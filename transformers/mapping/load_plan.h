@@ -58,4 +58,7 @@ struct LoadRequest {
 /// weight_v), and through the rules. Two keys for one tensor: ValueError naming them.
 [[nodiscard]] LoadPlan plan_load(const LoadRequest& request);
 
+/// A key that was written before 2020 under the name that its weight has now (LayerNorm.gamma is LayerNorm.weight).
+[[nodiscard]] std::string modern_name(const std::string& key);
+
 }  // namespace transformers

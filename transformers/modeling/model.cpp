@@ -167,7 +167,7 @@ StateDict PreTrainedModel::state_dict() const {
       for (const auto& item : items) {
         if (!item.value().defined()) continue;
         if (buffers && facet && facet->non_persistent_buffers().contains(item.key())) continue;
-        out.set(prefix.empty() ? item.key() : prefix + "." + item.key(), item.value());
+        out.set(dotted(prefix, item.key()), item.value());
       }
     };
     add(module.named_parameters(false), false);
@@ -183,12 +183,7 @@ OrderedMap<std::string, std::string> PreTrainedModel::all_tied_weights_keys() co
     if (tie.is_bool() && !tie.as_bool()) return;
     const auto* row = find_model_class(typeid(model));
     if (!row) return;
-    for (const auto& tied : row->tied) {
-      const auto full = [&](std::string_view name) {
-        return prefix.empty() ? std::string(name) : str(prefix, ".", name);
-      };
-      out.set(full(tied.name), full(tied.source));
-    }
+    for (const auto& tied : row->tied) out.set(dotted(prefix, tied.name), dotted(prefix, tied.source));
   };
   visit_modules(const_cast<PreTrainedModel&>(*this), [&](const std::string& prefix, torch::nn::Module& module) {
     if (const auto* model = dynamic_cast<const PreTrainedModel*>(&module)) collect(prefix, *model);
@@ -316,8 +311,7 @@ void visit_modules(torch::nn::Module& root, const std::function<void(const std::
   const std::function<void(const std::string&, torch::nn::Module&)> walk = [&](const std::string& name,
                                                                                torch::nn::Module& module) {
     visit(name, module);
-    for (const auto& item : module.named_children())
-      walk(name.empty() ? item.key() : name + "." + item.key(), *item.value());
+    for (const auto& item : module.named_children()) walk(dotted(name, item.key()), *item.value());
   };
   walk("", root);
 }

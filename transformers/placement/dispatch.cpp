@@ -9,14 +9,11 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
+#include "transformers/placement/module_sizes.h"
 
 namespace transformers {
 
 namespace {
-
-std::string join_name(const std::string& prefix, const std::string& name) {
-  return prefix.empty() ? name : prefix + "." + name;
-}
 
 // A list of modules is never called itself.
 bool is_called(const torch::nn::Module& module) { return typeid(module) != typeid(nn::Module); }
@@ -135,7 +132,7 @@ class Walker {
       add(module, torch_device(*device), {}, std::move(buffers));
       if (is_unit) return;  // some modules only group others, which are then called themselves
     }
-    for (const auto& child : module->named_children()) walk(child.value(), join_name(name, child.key()));
+    for (const auto& child : module->named_children()) walk(child.value(), dotted(name, child.key()));
   }
 
   // A module whose children are placed one by one computes with its own tensors where those are.
@@ -145,7 +142,7 @@ class Walker {
     if (slots.empty() && module->named_parameters(false).is_empty() && module->named_buffers(false).is_empty()) return;
     at::Device device = main_;
     for (const auto& item : module->named_parameters(false))
-      if (const auto* placed_on = find_device(map_, join_name(name, item.key())))
+      if (const auto* placed_on = find_device(map_, dotted(name, item.key())))
         if (!is_offloaded(map_, *placed_on)) device = torch_device(*placed_on);
     std::vector<Resident> buffers;
     place_buffers(*module, slots, buffers, false);
@@ -162,9 +159,8 @@ class Walker {
     });
   }
   [[nodiscard]] bool is_whole(const torch::nn::Module& module) const {
-    const auto& type = module.name();
-    const auto plain = type.substr(type.rfind(':') + 1);
-    return std::find(options_.no_split.begin(), options_.no_split.end(), plain) != options_.no_split.end();
+    return std::find(options_.no_split.begin(), options_.no_split.end(), plain_class_name(module)) !=
+           options_.no_split.end();
   }
 
   // Fetched as one where the class must not be divided or has no children; else each module fetches its own.
@@ -177,7 +173,7 @@ class Walker {
       return add(module, main_, std::move(slots), std::move(buffers));
     }
     add_own(module, name);
-    for (const auto& child : module->named_children()) walk_offloaded(child.value(), join_name(name, child.key()));
+    for (const auto& child : module->named_children()) walk_offloaded(child.value(), dotted(name, child.key()));
   }
 
   void add(const std::shared_ptr<torch::nn::Module>& module, at::Device device, std::vector<Slot> slots,
@@ -205,14 +201,14 @@ class Walker {
 
   void collect(torch::nn::Module& module, const std::string& name, std::vector<Slot>& slots) const {
     collect_own(module, name, slots);
-    for (const auto& child : module.named_children()) collect(*child.value(), join_name(name, child.key()), slots);
+    for (const auto& child : module.named_children()) collect(*child.value(), dotted(name, child.key()), slots);
   }
   void collect_own(torch::nn::Module& module, const std::string& name, std::vector<Slot>& slots) const {
     auto* facet = dynamic_cast<nn::Facet*>(&module);
     if (!facet) return;
     const auto add_all = [&](const auto& items) {
       for (const auto& item : items)
-        if (auto weight = join_name(name, item.key()); weights_->contains(weight))
+        if (auto weight = dotted(name, item.key()); weights_->contains(weight))
           slots.push_back({facet, item.key(), std::move(weight), item.value()});
     };
     add_all(module.named_parameters(false));

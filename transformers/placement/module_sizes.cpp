@@ -4,21 +4,12 @@
 #include <set>
 #include <string_view>
 
+#include "transformers/base/strings.h"
 #include "transformers/nn/module.h"
 
 namespace transformers {
 
 namespace {
-
-std::string plain_class_name(const torch::nn::Module& module) {
-  const std::string& name = module.name();
-  const auto colon = name.rfind(':');
-  return colon == std::string::npos ? name : name.substr(colon + 1);
-}
-
-std::string join_name(const std::string& prefix, const std::string& name) {
-  return prefix.empty() ? name : prefix + "." + name;
-}
 
 SizedModule measure_one(const torch::nn::Module& module, const std::string& name,
                         const std::set<std::string_view>& tied) {
@@ -26,7 +17,7 @@ SizedModule measure_one(const torch::nn::Module& module, const std::string& name
   const auto add = [&](const auto& items, bool is_buffer) {
     for (const auto& item : items) {
       if (!item.value().defined()) continue;
-      auto full = join_name(name, item.key());
+      auto full = dotted(name, item.key());
       const int64_t bytes = tied.contains(full) ? 0 : static_cast<int64_t>(item.value().nbytes());
       out.bytes += bytes;
       out.tensors.push_back({std::move(full), bytes, is_buffer});
@@ -35,13 +26,19 @@ SizedModule measure_one(const torch::nn::Module& module, const std::string& name
   add(module.named_parameters(false), false);
   add(module.named_buffers(false), true);
   for (const auto& child : module.named_children()) {
-    out.children.push_back(measure_one(*child.value(), join_name(name, child.key()), tied));
+    out.children.push_back(measure_one(*child.value(), dotted(name, child.key()), tied));
     out.bytes += out.children.back().bytes;
   }
   return out;
 }
 
 }  // namespace
+
+std::string plain_class_name(const torch::nn::Module& module) {
+  const std::string& name = module.name();
+  const auto colon = name.rfind(':');
+  return colon == std::string::npos ? name : name.substr(colon + 1);
+}
 
 SizedModule measure(const torch::nn::Module& model, const std::vector<std::string>& tied_targets) {
   return measure_one(model, "", {tied_targets.begin(), tied_targets.end()});

@@ -26,6 +26,9 @@ struct SizedModule {
   int64_t bytes = 0;  // of its tensors and those of its children
 };
 
+/// The class of a module without its namespace, as no-split lists give it.
+[[nodiscard]] std::string plain_class_name(const torch::nn::Module& module);
+
 /// The tree of a model, on meta or not, its parameters and buffers in the dtypes that they have. Tensors that
 /// `tied_targets` names take no bytes: their source does.
 [[nodiscard]] SizedModule measure(const torch::nn::Module& model, const std::vector<std::string>& tied_targets);

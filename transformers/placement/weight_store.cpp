@@ -14,14 +14,12 @@ namespace transformers {
 
 namespace {
 
-// Tells the system about the whole pages that `bytes` touches; `inside`: only about those that nothing else shares.
-void advise(std::span<const std::byte> bytes, int advice, bool inside) {
+// Asks the system to read the pages that `bytes` touches.
+void read_ahead(std::span<const std::byte> bytes) {
   static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  auto begin = reinterpret_cast<uintptr_t>(bytes.data());
-  auto end = begin + bytes.size();
-  begin = (inside ? begin + page - 1 : begin) / page * page;
-  end = (inside ? end : end + page - 1) / page * page;
-  if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+  const auto begin = reinterpret_cast<uintptr_t>(bytes.data()) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(bytes.data() + bytes.size());
+  if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
 }
 
 }  // namespace
@@ -57,11 +55,11 @@ at::Tensor WeightStore::load(const std::string& name) const {
 }
 
 void WeightStore::prefetch(const std::string& name) const {
-  if (const auto* weight = on_disk(name)) advise(weight->reader->bytes(*weight->entry).bytes, MADV_WILLNEED, false);
+  if (const auto* weight = on_disk(name)) read_ahead(weight->reader->bytes(*weight->entry).bytes);
 }
 
 void WeightStore::release(const std::string& name) const {
-  if (const auto* weight = on_disk(name)) advise(weight->reader->bytes(*weight->entry).bytes, MADV_DONTNEED, true);
+  if (const auto* weight = on_disk(name)) weight->reader->release(*weight->entry);
 }
 
 std::vector<std::string> WeightStore::names() const {

@@ -24,10 +24,7 @@ std::vector<std::vector<std::string>> tied_groups(const PreTrainedModel& model) 
 PlacementLimits limits_of(const PreTrainedModel& model, const InferDeviceMapOptions& options) {
   PlacementLimits limits{
       .tied = tied_groups(model), .offload_buffers = options.offload_buffers, .clean_result = options.clean_result};
-  if (options.no_split_module_classes)
-    limits.no_split = *options.no_split_module_classes;
-  else
-    for (const auto name : model.architecture().no_split) limits.no_split.emplace_back(name);
+  limits.no_split = options.no_split_module_classes.value_or(no_split_classes(model));
   return limits;
 }
 
@@ -39,6 +36,11 @@ void check(const PreTrainedModel& model, const DeviceMap& map) {
 }
 
 }  // namespace
+
+std::vector<std::string> no_split_classes(const PreTrainedModel& model) {
+  const auto& declared = model.architecture().no_split;
+  return {declared.begin(), declared.end()};
+}
 
 SizedModule measure(const PreTrainedModel& model) {
   std::vector<std::string> targets;

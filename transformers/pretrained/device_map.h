@@ -27,6 +27,9 @@ struct InferDeviceMapOptions {
 [[nodiscard]] DeviceMap resolve_device_map(const PreTrainedModel& model, const DeviceMapArg& arg,
                                            const InferDeviceMapOptions& options = {});
 
+/// The classes of the model's modules that no map divides (L16).
+[[nodiscard]] std::vector<std::string> no_split_classes(const PreTrainedModel& model);
+
 /// The model's modules and bytes as plans see them; tied parameters count once.
 [[nodiscard]] SizedModule measure(const PreTrainedModel& model);
 

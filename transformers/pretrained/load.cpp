@@ -61,8 +61,7 @@ std::set<std::string> non_persistent_buffers(PreTrainedModel& model) {
   std::set<std::string> names;
   visit_modules(model, [&](const std::string& prefix, torch::nn::Module& module) {
     if (const auto* facet = dynamic_cast<const nn::Facet*>(&module))
-      for (const auto& name : facet->non_persistent_buffers())
-        names.insert(prefix.empty() ? name : prefix + "." + name);
+      for (const auto& name : facet->non_persistent_buffers()) names.insert(dotted(prefix, name));
   });
   return names;
 }
@@ -145,9 +144,9 @@ void dispatch(PreTrainedModel& model, std::shared_ptr<WeightStore> weights, cons
   const auto offloaded = weights->names();
   if (options.offload_folder && !offloaded.empty())
     write_text_atomic(*options.offload_folder / "index.json", weights->index().dump({.indent = 2}) + "\n");
-  DispatchOptions placing{.offload_buffers = options.offload_buffers};
-  for (const auto name : model.architecture().no_split) placing.no_split.emplace_back(name);
-  model.dispatch = std::make_shared<Dispatch>(model, *model.hf_device_map, std::move(weights), placing);
+  model.dispatch = std::make_shared<Dispatch>(
+      model, *model.hf_device_map, std::move(weights),
+      DispatchOptions{.no_split = no_split_classes(model), .offload_buffers = options.offload_buffers});
   if (!offloaded.empty())
     logging::warning(str(uint64_t{offloaded.size()},
                          " parameters are on the meta device because they were offloaded to the cpu or the disk"));

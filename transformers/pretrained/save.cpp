@@ -1,6 +1,5 @@
 #include "transformers/pretrained/save.h"
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/detail/varint.h"
 
 namespace transformers::detail {
 namespace {
@@ -85,17 +86,13 @@ Hdf5Type read_enumeration(ByteReader& in, Hdf5Type type, uint32_t bits, int vers
   return type;
 }
 
-void append_number(std::string& out, uint64_t value, int width) {
-  for (int i = 0; i < width; ++i) out += static_cast<char>(value >> (8 * i) & 255);
-}
-
 std::string number_head(int type_class, uint32_t bits, uint32_t size) {
   std::string out;
-  append_number(out, static_cast<uint64_t>(type_class | 1 << 4), 1);
-  append_number(out, bits, 3);
-  append_number(out, size, 4);
-  append_number(out, 0, 2);
-  append_number(out, 8 * size, 2);
+  append_little_endian(out, static_cast<uint64_t>(type_class | 1 << 4), 1);
+  append_little_endian(out, bits, 3);
+  append_little_endian(out, size, 4);
+  append_little_endian(out, 0, 2);
+  append_little_endian(out, 8 * size, 2);
   return out;
 }
 
@@ -126,8 +123,8 @@ std::string hdf5_number_message(DataType dtype) {
     if (row.dtype != dtype || dtype == DataType::BF16) continue;  // h5py has no dtype for the latter
     auto out = number_head(kFloatingPoint, 0x20 | (8 * row.size - 1) << 8, row.size);
     for (const uint8_t part : {row.exponent_at, row.exponent_bits, uint8_t{0}, row.mantissa_bits})
-      append_number(out, part, 1);
-    append_number(out, row.bias, 4);
+      append_little_endian(out, part, 1);
+    append_little_endian(out, row.bias, 4);
     return out;
   }
   if (dtype != DataType::Bool) return {};

@@ -5,6 +5,8 @@
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/detail/hdf5_types.h"
+#include "transformers/checkpoint/detail/varint.h"
+#include "transformers/checkpoint/detail/write_entry.h"
 
 namespace transformers::detail {
 namespace {
@@ -16,25 +18,21 @@ constexpr uint64_t kFreeListEnd = 1;
 
 uint64_t rounded(uint64_t size, uint64_t to) { return (size + to - 1) / to * to; }
 
-void append_number(std::string& out, uint64_t value, int width) {
-  for (int i = 0; i < width; ++i) out += static_cast<char>(value >> (8 * i) & 255);
-}
-
 std::string message(uint16_t type, std::string content) {
   content.resize(rounded(content.size(), 8), '\0');
   std::string out;
-  append_number(out, type, 2);
-  append_number(out, content.size(), 2);
-  append_number(out, 0, 4);  // flags, reserved
+  append_little_endian(out, type, 2);
+  append_little_endian(out, content.size(), 2);
+  append_little_endian(out, 0, 4);  // flags, reserved
   return out + content;
 }
 
 std::string dataspace(std::span<const int64_t> shape) {
   std::string out;
-  append_number(out, 1, 1);
-  append_number(out, shape.size(), 1);
-  append_number(out, 0, 6);
-  for (const int64_t dim : shape) append_number(out, static_cast<uint64_t>(dim), 8);
+  append_little_endian(out, 1, 1);
+  append_little_endian(out, shape.size(), 1);
+  append_little_endian(out, 0, 6);
+  for (const int64_t dim : shape) append_little_endian(out, static_cast<uint64_t>(dim), 8);
   return out;
 }
 
@@ -42,13 +40,13 @@ std::string attribute_message(const Hdf5Attribute& attribute) {
   size_t width = 1;
   for (const auto& value : attribute.values) width = std::max(width, value.size());
   std::string type("\x13\1\0\0", 4), name = attribute.name + '\0', out;  // text padded with NULs
-  append_number(type, width, 4);
+  append_little_endian(type, width, 4);
   const int64_t count[] = {static_cast<int64_t>(attribute.values.size())};
   const auto space = dataspace(attribute.is_list ? std::span<const int64_t>(count) : std::span<const int64_t>());
-  append_number(out, 1, 2);
-  append_number(out, name.size(), 2);
-  append_number(out, type.size(), 2);
-  append_number(out, space.size(), 2);
+  append_little_endian(out, 1, 2);
+  append_little_endian(out, name.size(), 2);
+  append_little_endian(out, type.size(), 2);
+  append_little_endian(out, space.size(), 2);
   for (auto part : {name, type, space}) {
     part.resize(rounded(part.size(), 8), '\0');
     out += part;
@@ -62,11 +60,11 @@ std::string attribute_message(const Hdf5Attribute& attribute) {
 
 std::string object_header(std::string_view messages, size_t count, uint32_t names) {
   std::string out;
-  append_number(out, 1, 2);
-  append_number(out, count, 2);
-  append_number(out, names, 4);
-  append_number(out, messages.size(), 4);
-  append_number(out, 0, 4);
+  append_little_endian(out, 1, 2);
+  append_little_endian(out, count, 2);
+  append_little_endian(out, names, 4);
+  append_little_endian(out, messages.size(), 4);
+  append_little_endian(out, 0, 4);
   return out + std::string(messages);
 }
 
@@ -99,11 +97,7 @@ class Layout {
     const std::string zeros(kDataAlignment, '\0');
     for (const auto& placed : datasets_) {
       const auto& entry = *placed.node->data;
-      const SharedBytes data = entry.bytes ? entry.bytes() : SharedBytes{};
-      if (data.bytes.size() != placed.size)
-        throw ValueError(str(file_, ": ", quote(entry.name), " came with ", data.bytes.size(), " bytes, ",
-                             info(entry.dtype).name, " of shape ", entry.shape, " takes ", placed.size));
-      out.write(data.bytes);
+      out.write(entry_bytes(file_, entry).bytes);
       out.write(std::string_view(zeros).substr(0, rounded(placed.size, kDataAlignment) - placed.size));
     }
     out.commit();
@@ -122,8 +116,8 @@ class Layout {
     if (hdf5_number_message(entry.dtype).empty())
       throw ValueError(str(file_, ": ", quote(entry.name), " is ", info(entry.dtype).name,
                            ", which Keras cannot read: convert it to float32 first"));
-    const auto size = byte_count(entry.dtype, entry.shape);
-    if (!size || entry.shape.size() > kHdf5MostRank)
+    static_cast<void>(entry_size(file_, entry));
+    if (entry.shape.size() > kHdf5MostRank)
       throw ValueError(str(file_, ": ", quote(entry.name), " has the impossible shape ", entry.shape));
   }
 
@@ -161,7 +155,7 @@ class Layout {
     Place& at = places_[&node];
     at.header = take(header(node).size());
     if (node.data) {
-      const auto size = static_cast<uint64_t>(*byte_count(node.data->dtype, node.data->shape));
+      const auto size = entry_size(file_, *node.data);
       data_index_[&node] = datasets_.size();
       datasets_.push_back({.node = &node, .size = size});
       return;
@@ -187,13 +181,13 @@ class Layout {
       add(message(kHdf5FillValue, std::string("\2\2\2\1\0\0\0\0", 8)));  // none: the data is there
       const auto placed = data_index_.find(&node);
       std::string layout("\3\1", 2);
-      append_number(layout, placed == data_index_.end() ? 0 : datasets_[placed->second].address, 8);
-      append_number(layout, placed == data_index_.end() ? 0 : datasets_[placed->second].size, 8);
+      append_little_endian(layout, placed == data_index_.end() ? 0 : datasets_[placed->second].address, 8);
+      append_little_endian(layout, placed == data_index_.end() ? 0 : datasets_[placed->second].size, 8);
       add(message(kHdf5Layout, layout));
     } else {
       std::string table;
-      append_number(table, at.tree, 8);
-      append_number(table, at.heap, 8);
+      append_little_endian(table, at.tree, 8);
+      append_little_endian(table, at.heap, 8);
       add(message(kHdf5SymbolTable, table));
     }
     for (const auto& attribute : node.attributes) add(attribute_message(attribute));
@@ -202,15 +196,15 @@ class Layout {
 
   [[nodiscard]] std::string superblock() const {
     std::string out("\x89HDF\r\n\x1a\n\0\0\0\0\0\x8\x8\0", 16);
-    append_number(out, node_rank_, 2);
-    append_number(out, kTreeRank, 2);
-    append_number(out, 0, 4 + 8);  // flags; base address
-    append_number(out, kHdf5Undefined, 8);
-    append_number(out, file_end_, 8);
-    append_number(out, kHdf5Undefined, 8);
-    append_number(out, 0, 8);
-    append_number(out, kSuperblockBytes, 8);  // the root's header comes first
-    append_number(out, 0, 24);
+    append_little_endian(out, node_rank_, 2);
+    append_little_endian(out, kTreeRank, 2);
+    append_little_endian(out, 0, 4 + 8);  // flags; base address
+    append_little_endian(out, kHdf5Undefined, 8);
+    append_little_endian(out, file_end_, 8);
+    append_little_endian(out, kHdf5Undefined, 8);
+    append_little_endian(out, 0, 8);
+    append_little_endian(out, kSuperblockBytes, 8);  // the root's header comes first
+    append_little_endian(out, 0, 24);
     return out;
   }
 
@@ -228,10 +222,10 @@ class Layout {
     const auto names = names_of(node);
     append_at(out, at.tree, tree(node, at, names));
     append_at(out, at.heap, "HEAP");
-    append_number(out, 0, 4);
-    append_number(out, names.size(), 8);
-    append_number(out, kFreeListEnd, 8);
-    append_number(out, at.names, 8);
+    append_little_endian(out, 0, 4);
+    append_little_endian(out, names.size(), 8);
+    append_little_endian(out, kFreeListEnd, 8);
+    append_little_endian(out, at.names, 8);
     append_at(out, at.names, names);
     emit_nodes(node, at, out);
     for (const auto& [name, member] : node.members) emit(*member, out);
@@ -240,17 +234,17 @@ class Layout {
   // One level: between the addresses of the nodes stand the greatest names of the nodes before, as places in the heap.
   [[nodiscard]] std::string tree(const Hdf5Node& group, const Place& at, std::string_view) const {
     std::string out("TREE\0\0", 6);
-    append_number(out, node_count(group), 2);
-    append_number(out, kHdf5Undefined, 8);
-    append_number(out, kHdf5Undefined, 8);
-    append_number(out, 0, 8);
+    append_little_endian(out, node_count(group), 2);
+    append_little_endian(out, kHdf5Undefined, 8);
+    append_little_endian(out, kHdf5Undefined, 8);
+    append_little_endian(out, 0, 8);
     uint64_t name_at = 8, last_at = 0, index = 0;
     for (const auto& [name, member] : group.members) {
       last_at = name_at;
       name_at = rounded(name_at + name.size() + 1, 8);
       if (++index % (2 * node_rank_) != 0 && index != group.members.size()) continue;
-      append_number(out, at.nodes + (index - 1) / (2 * node_rank_) * node_bytes(), 8);
-      append_number(out, last_at, 8);
+      append_little_endian(out, at.nodes + (index - 1) / (2 * node_rank_) * node_bytes(), 8);
+      append_little_endian(out, last_at, 8);
     }
     out.resize(kTreeBytes, '\0');
     return out;
@@ -261,12 +255,12 @@ class Layout {
     for (const auto& [name, member] : group.members) {
       if (index % (2 * node_rank_) == 0) {
         append_at(out, at.nodes + index / (2 * node_rank_) * node_bytes(), std::string_view("SNOD\1\0", 6));
-        append_number(out, std::min<uint64_t>(2 * node_rank_, group.members.size() - index), 2);
+        append_little_endian(out, std::min<uint64_t>(2 * node_rank_, group.members.size() - index), 2);
       }
-      append_number(out, name_at, 8);
-      append_number(out, places_.at(member->link_to ? member->link_to : member.get()).header, 8);
-      append_number(out, 0, 8);   // nothing cached, so the rest is
-      append_number(out, 0, 16);  // empty
+      append_little_endian(out, name_at, 8);
+      append_little_endian(out, places_.at(member->link_to ? member->link_to : member.get()).header, 8);
+      append_little_endian(out, 0, 8);   // nothing cached, so the rest is
+      append_little_endian(out, 0, 16);  // empty
       name_at = rounded(name_at + name.size() + 1, 8);
       ++index;
     }

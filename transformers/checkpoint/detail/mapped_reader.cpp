@@ -79,7 +79,7 @@ std::shared_ptr<const MappedFile> map_weights(const std::filesystem::path& file)
   auto mapped = MappedFile::open(file);
   if (mapped->bytes().empty()) throw OSError(str(file, ": the file is empty, download it again"));
   const auto head = text_of(mapped->bytes(), 64);
-  if (head.starts_with("version https://git-lfs.github.com/spec/"))
+  if (head.starts_with(kLfsPointerStart))
     throw OSError(str(file, ": is a Git LFS pointer in place of the weights; install git lfs and run `git lfs pull`"));
   const auto start = to_lower_ascii(trim(head));
   if (start.starts_with("<!doctype html") || start.starts_with("<html"))

@@ -261,7 +261,7 @@ std::string serialize(const TfBundleEntry& entry) {
   append_field(out, 5, entry.size_bytes);
   if (entry.crc != 0) {
     append_varint(out, 6 << 3 | 5);
-    append_fixed32(out, entry.crc);
+    append_little_endian(out, entry.crc, 4);
   }
   return out;
 }

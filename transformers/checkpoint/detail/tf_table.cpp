@@ -182,8 +182,8 @@ void TfTableWriter::Block::add(std::string_view key, std::string_view value, uns
 }
 
 std::string TfTableWriter::Block::finish() {
-  for (const uint32_t restart : restarts) append_fixed32(bytes, restart);
-  append_fixed32(bytes, static_cast<uint32_t>(restarts.size()));
+  for (const uint32_t restart : restarts) append_little_endian(bytes, restart, 4);
+  append_little_endian(bytes, static_cast<uint32_t>(restarts.size()), 4);
   auto out = std::move(bytes);
   *this = {};
   return out;
@@ -201,7 +201,7 @@ std::string TfTableWriter::append_block(Block& block) {
   append_varint(handle, out_.size());
   append_varint(handle, bytes.size());
   bytes += kPlain;
-  append_fixed32(bytes, block_crc(bytes));
+  append_little_endian(bytes, block_crc(bytes), 4);
   out_ += bytes;
   return handle;
 }

@@ -28,8 +28,9 @@ inline void append_varint(std::string& out, uint64_t value) {
   out += static_cast<char>(value);
 }
 
-inline void append_fixed32(std::string& out, uint32_t value) {
-  for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>(value >> shift);
+/// The lowest `width` bytes of a number, lowest first.
+inline void append_little_endian(std::string& out, uint64_t value, int width) {
+  for (int i = 0; i < width; ++i) out += static_cast<char>(value >> (8 * i) & 255);
 }
 
 }  // namespace transformers::detail

@@ -1,6 +1,7 @@
 #include "transformers/checkpoint/detail/zip_writer.h"
 
 #include "transformers/checkpoint/detail/crc32.h"
+#include "transformers/checkpoint/detail/varint.h"
 
 namespace transformers::detail {
 namespace {
@@ -16,7 +17,7 @@ constexpr uint16_t kZip64Field = 1;
 
 template <class T>
 void put(std::string& out, uint64_t value) {
-  for (size_t i = 0; i < sizeof(T); ++i) out += static_cast<char>(value >> 8 * i & 255);
+  append_little_endian(out, value, sizeof(T));
 }
 
 uint64_t cut(uint64_t value, uint64_t most) { return value < most ? value : most; }

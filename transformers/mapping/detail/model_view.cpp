@@ -3,6 +3,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/mapping/detail/conversion.h"
+#include "transformers/mapping/load_plan.h"
 #include "transformers/mapping/ops.h"
 
 namespace transformers::detail {
@@ -18,15 +19,6 @@ SharedBytes released_after_use(const CheckpointReader& source, const CheckpointE
         source.release(entry);
       });
   return data;
-}
-
-// Names that weights had before 2020.
-std::string modern_name(const std::string& key) {
-  constexpr std::pair<std::string_view, std::string_view> kOld[] = {{"LayerNorm.gamma", "LayerNorm.weight"},
-                                                                    {"LayerNorm.beta", "LayerNorm.bias"}};
-  for (const auto& [old_suffix, suffix] : kOld)
-    if (key.ends_with(old_suffix)) return key.substr(0, key.size() - old_suffix.size()) + std::string(suffix);
-  return key;
 }
 
 }  // namespace

@@ -31,21 +31,12 @@ constexpr KeyRule kBertLeaves[] = {
     {"**.token_type_embeddings.embedding", "**.token_type_embeddings.weight"},
     {"**.position_embeddings.embedding", "**.position_embeddings.weight"},
 };
-constexpr TiedWeight kBertShared[] = {
-    {"cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"},
-    {"cls.predictions.decoder.bias", "cls.predictions.bias"},
-};
-
-constexpr TiedWeight kDistilBertShared[] = {{"vocab_projector.weight", "distilbert.embeddings.word_embeddings.weight"}};
-
 constexpr KeyRule kGpt2Leaves[] = {
     {"wte.embedding", "wte.weight"},
     {"wpe.embedding", "wpe.weight"},
     {"**.wte.embedding", "**.wte.weight"},
     {"**.wpe.embedding", "**.wpe.weight"},
 };
-constexpr TiedWeight kGpt2Shared[] = {{"lm_head.weight", "transformer.wte.weight"}};
-
 constexpr KeyRule kLlamaLeaves[] = {
     {"embed_tokens.embedding", "embed_tokens.weight"},
     {"**.embed_tokens.embedding", "**.embed_tokens.weight"},
@@ -55,11 +46,6 @@ constexpr KeyRule kLlamaLeaves[] = {
     {"**.norm.weight", "**.norm.weight"},
 };
 
-constexpr TiedWeight kRobertaShared[] = {
-    {"lm_head.decoder.weight", "roberta.embeddings.word_embeddings.weight"},
-    {"lm_head.decoder.bias", "lm_head.bias"},
-};
-
 constexpr KeyRule kT5Leaves[] = {
     {"shared.embedding", "shared.weight"},
     {"lm_head.kernel", "lm_head.weight", Op::Transpose, "", 2},
@@ -67,12 +53,6 @@ constexpr KeyRule kT5Leaves[] = {
     {"**.layer_norm.weight", "**.layer_norm.weight"},
     {"**.final_layer_norm.weight", "**.final_layer_norm.weight"},
 };
-constexpr TiedWeight kT5Shared[] = {
-    {"encoder.embed_tokens.weight", "shared.weight"},
-    {"decoder.embed_tokens.weight", "shared.weight"},
-    {"lm_head.weight", "shared.weight"},
-};
-
 constexpr KeyRule kVitLeaves[] = {
     {"**.cls_token", "**.cls_token"},
     {"**.position_embeddings", "**.position_embeddings"},

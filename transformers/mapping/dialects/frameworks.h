@@ -24,6 +24,25 @@ struct FrameworkArchitecture {
   size_t digits = 1;                        // TF 1: how wide such numbers are written
 };
 
+// Which tensors are one, whatever the framework: what its files leave out because another serves for it.
+inline constexpr TiedWeight kBertShared[] = {
+    {"cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"},
+    {"cls.predictions.decoder.bias", "cls.predictions.bias"},
+};
+inline constexpr TiedWeight kDistilBertShared[] = {
+    {"vocab_projector.weight", "distilbert.embeddings.word_embeddings.weight"},
+};
+inline constexpr TiedWeight kGpt2Shared[] = {{"lm_head.weight", "transformer.wte.weight"}};
+inline constexpr TiedWeight kRobertaShared[] = {
+    {"lm_head.decoder.weight", "roberta.embeddings.word_embeddings.weight"},
+    {"lm_head.decoder.bias", "lm_head.bias"},
+};
+inline constexpr TiedWeight kT5Shared[] = {
+    {"encoder.embed_tokens.weight", "shared.weight"},
+    {"decoder.embed_tokens.weight", "shared.weight"},
+    {"lm_head.weight", "shared.weight"},
+};
+
 /// One framework: its tables, and how it spells names that we write with dots.
 struct Framework {
   std::string_view name = {};

@@ -45,11 +45,6 @@ constexpr KeyRule kBertLeaves[] = {
     {"**.position_embeddings.embeddings", "**.position_embeddings.weight"},
     {"**.LayerNorm.beta", "**.LayerNorm.bias"},
 };
-constexpr TiedWeight kBertShared[] = {
-    {"cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"},
-    {"cls.predictions.decoder.bias", "cls.predictions.bias"},
-};
-
 constexpr KeyRule kDistilBertLeaves[] = {
     {"**.word_embeddings.weight", "**.word_embeddings.weight"},
     {"**.position_embeddings.embeddings", "**.position_embeddings.weight"},
@@ -58,8 +53,6 @@ constexpr KeyRule kDistilBertLeaves[] = {
     {"**.output_layer_norm.beta", "**.output_layer_norm.bias"},
     {"vocab_layer_norm.beta", "vocab_layer_norm.bias"},
 };
-constexpr TiedWeight kDistilBertShared[] = {{"vocab_projector.weight", "distilbert.embeddings.word_embeddings.weight"}};
-
 constexpr KeyRule kGpt2Leaves[] = {
     {"**.wte.embeddings", "**.wte.weight"},
     {"**.wpe.embeddings", "**.wpe.weight"},
@@ -73,8 +66,6 @@ constexpr KeyRule kGpt2Leaves[] = {
     {"**.c_proj.bias", "**.c_proj.bias", Op::Squeeze, "", 2},
     {"**.c_fc.bias", "**.c_fc.bias", Op::Squeeze, "", 2},
 };
-constexpr TiedWeight kGpt2Shared[] = {{"lm_head.weight", "transformer.wte.weight"}};
-
 constexpr KeyRule kMistralLeaves[] = {
     {"**.embed_tokens.embeddings", "**.embed_tokens.weight"},
     {"**.input_layernorm.weight", "**.input_layernorm.weight"},
@@ -89,11 +80,6 @@ constexpr KeyRule kRobertaLeaves[] = {
     {"**.LayerNorm.beta", "**.LayerNorm.bias"},
     {"lm_head.layer_norm.beta", "lm_head.layer_norm.bias"},
 };
-constexpr TiedWeight kRobertaShared[] = {
-    {"lm_head.decoder.weight", "roberta.embeddings.word_embeddings.weight"},
-    {"lm_head.decoder.bias", "lm_head.bias"},
-};
-
 constexpr KeyRule kT5Scopes[] = {{"shared.shared.**", "shared.**"}};
 constexpr KeyRule kT5Leaves[] = {
     {"shared.embeddings", "shared.weight"},
@@ -102,12 +88,6 @@ constexpr KeyRule kT5Leaves[] = {
     {"**.layer_norm.weight", "**.layer_norm.weight"},
     {"**.final_layer_norm.weight", "**.final_layer_norm.weight"},
 };
-constexpr TiedWeight kT5Shared[] = {
-    {"encoder.embed_tokens.weight", "shared.weight"},
-    {"decoder.embed_tokens.weight", "shared.weight"},
-    {"lm_head.weight", "shared.weight"},
-};
-
 constexpr KeyRule kVitLeaves[] = {
     {"**.cls_token", "**.cls_token"},
     {"**.position_embeddings", "**.position_embeddings"},

@@ -36,11 +36,6 @@ constexpr KeyRule kBertLeaves[] = {
     {"output_weights", "classifier.weight"},
     {"output_bias", "classifier.bias"},
 };
-constexpr TiedWeight kBertShared[] = {
-    {"cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"},
-    {"cls.predictions.decoder.bias", "cls.predictions.bias"},
-};
-
 constexpr KeyRule kAlbertScopes[] = {
     {"bert.encoder.transformer.group.*.inner_group.*.LayerNorm.1.**",
      "albert.encoder.albert_layer_groups.*.albert_layers.*.full_layer_layer_norm.**"},
@@ -85,12 +80,6 @@ constexpr KeyRule kT5Leaves[] = {
     {"**.final_layer_norm.scale", "**.final_layer_norm.weight"},
     {"decoder.logits.kernel", "lm_head.weight", Op::Transpose, "", 2},
 };
-constexpr TiedWeight kT5Shared[] = {
-    {"encoder.embed_tokens.weight", "shared.weight"},
-    {"decoder.embed_tokens.weight", "shared.weight"},
-    {"lm_head.weight", "shared.weight"},
-};
-
 constexpr FrameworkArchitecture kArchitectures[] = {
     {"albert", "AlbertModel", "albert", kAlbertScopes, kAlbertLeaves, kAlbertShared},
     {"bert", "BertModel", "bert", kBertScopes, kBertLeaves, kBertShared},

@@ -31,11 +31,15 @@ std::string mismatches(const LoadingInfo& info) {
 
 }  // namespace
 
+// True when the checkpoint says that it was made from this very class.
+static bool is_of_same_class(const PreTrainedModel& model) {
+  const auto& trained = model.config->architectures;
+  return std::find(trained.begin(), trained.end(), model.model_class().name) != trained.end();
+}
+
 LoadingVerdict judge(const LoadingInfo& info, const PreTrainedModel& model) {
   if (info.missing_keys.empty() && info.unexpected_keys.empty() && info.mismatched_keys.empty())
     return LoadingVerdict::Complete;
-  const auto& trained = model.config->architectures;
-  const bool same_class = std::find(trained.begin(), trained.end(), model.model_class().name) != trained.end();
   // A head's weights lie outside the body; a body alone has nothing outside.
   const bool has_head = &const_cast<PreTrainedModel&>(model).base_model() != &model;
   const auto prefix = model.base_model_prefix() + ".";
@@ -43,8 +47,8 @@ LoadingVerdict judge(const LoadingInfo& info, const PreTrainedModel& model) {
   const bool touches_body = std::any_of(info.missing_keys.begin(), info.missing_keys.end(), is_of_body) ||
                             std::any_of(info.unexpected_keys.begin(), info.unexpected_keys.end(),
                                         [&](const std::string& key) { return key.starts_with(prefix); });
-  return same_class || touches_body || !info.mismatched_keys.empty() ? LoadingVerdict::Suspicious
-                                                                     : LoadingVerdict::Harmless;
+  return is_of_same_class(model) || touches_body || !info.mismatched_keys.empty() ? LoadingVerdict::Suspicious
+                                                                                  : LoadingVerdict::Harmless;
 }
 
 void refuse_strangers(const PreTrainedModel& model, const std::string& source, size_t matched, size_t in_model,
@@ -69,8 +73,7 @@ void report_loading(const LoadingInfo& info, const PreTrainedModel& model, const
     logging::warning(str(source, ": these weights of ", name, " are not in the checkpoint and were initialised: ",
                          listed(info.missing_keys), "; train the model on a downstream task before using it"));
   if (!info.unexpected_keys.empty()) {
-    const auto& trained = model.config->architectures;
-    const bool same_class = std::find(trained.begin(), trained.end(), name) != trained.end();
+    const bool same_class = is_of_same_class(model);
     const auto text =
         str(source, ": these weights of the checkpoint are not used by ", name, ": ", listed(info.unexpected_keys),
             same_class ? "; that is not expected for a checkpoint of this very class"

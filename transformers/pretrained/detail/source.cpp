@@ -4,8 +4,11 @@
 #include <vector>
 
 #include "transformers/base/error.h"
+#include "transformers/base/files.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/sharded_writer.h"
+#include "transformers/checkpoint/weights_files.h"
 #include "transformers/config/config_file.h"
 #include "transformers/mapping/dialects.h"
 #include "transformers/mapping/dialects/gguf.h"
@@ -57,61 +60,50 @@ Source find_source(const std::optional<std::string>& name_or_path, const FromPre
 
 namespace {
 
-enum class Kind { Safetensors, Pickle, TensorFlow, Flax };
-
-// P60: in this order. Other frameworks' files have no variants, and count only where they are asked for.
-struct WeightsName {
-  std::string_view file;
-  Kind kind;
-};
-constexpr WeightsName kWeightsNames[] = {{"model.ckpt.index", Kind::TensorFlow},
-                                         {"tf_model.h5", Kind::TensorFlow},
-                                         {"tf_model.h5.index.json", Kind::TensorFlow},
-                                         {"flax_model.msgpack", Kind::Flax},
-                                         {"flax_model.msgpack.index.json", Kind::Flax},
-                                         {"model.safetensors", Kind::Safetensors},
-                                         {"model.safetensors.index.json", Kind::Safetensors},
-                                         {"pytorch_model.bin", Kind::Pickle},
-                                         {"pytorch_model.bin.index.json", Kind::Pickle}};
-
-// What must be set for a kind to be looked at.
-struct KindRule {
-  Kind kind;
+// When the files of a format are looked at.
+struct FormatRule {
+  std::string_view format;  // CheckpointFormat::name
   bool (*is_wanted)(const FromPretrainedOptions&);
   bool has_variants;
   std::string_view hint;  // for a file that is there and was not wanted
 };
-constexpr KindRule kKinds[] = {
-    {Kind::Safetensors, [](const FromPretrainedOptions& o) { return o.use_safetensors.value_or(true); }, true,
-     "which use_safetensors=false rules out"},
-    {Kind::Pickle, [](const FromPretrainedOptions& o) { return !o.use_safetensors.value_or(false); }, true,
-     "which use_safetensors=true rules out"},
-    {Kind::TensorFlow, [](const FromPretrainedOptions& o) { return o.from_tf; }, false,
+// P60: in this order. Other frameworks' files have no variants, and count only where they are asked for.
+constexpr FormatRule kFormatRules[] = {
+    {"tf_bundle", [](const FromPretrainedOptions& o) { return o.from_tf; }, false,
      "a TensorFlow file: set from_tf to load it, or name the file"},
-    {Kind::Flax, [](const FromPretrainedOptions& o) { return o.from_flax; }, false,
+    {"keras", [](const FromPretrainedOptions& o) { return o.from_tf; }, false,
+     "a TensorFlow file: set from_tf to load it, or name the file"},
+    {"flax", [](const FromPretrainedOptions& o) { return o.from_flax; }, false,
      "a Flax file: set from_flax to load it, or name the file"},
+    {"safetensors", [](const FromPretrainedOptions& o) { return o.use_safetensors.value_or(true); }, true,
+     "which use_safetensors=false rules out"},
+    {"pytorch", [](const FromPretrainedOptions& o) { return !o.use_safetensors.value_or(false); }, true,
+     "which use_safetensors=true rules out"},
 };
 
-const KindRule& rule_of(const WeightsName& name) {
-  return *std::find_if(std::begin(kKinds), std::end(kKinds),
-                       [&](const KindRule& row) { return row.kind == name.kind; });
-}
+struct Candidate {
+  std::string file = {};
+  const FormatRule* rule = nullptr;
+};
 
-std::string with_variant(const WeightsName& name, const std::optional<std::string>& variant) {
-  if (!variant || !rule_of(name).has_variants) return std::string(name.file);
-  const auto dot = name.file.rfind('.');
-  return str(name.file.substr(0, dot), ".", *variant, name.file.substr(dot));
+// Every name that a model's weights may have, an adapter's apart, in the order in which they are looked for.
+std::vector<Candidate> candidates(const FromPretrainedOptions& options) {
+  std::vector<Candidate> out;
+  for (const auto& rule : kFormatRules)
+    for (const auto& name : weights_names())
+      if (name.format == rule.format && !name.file.starts_with("adapter_"))
+        out.push_back({with_variant(name.file, rule.has_variants ? options.variant : std::nullopt), &rule});
+  return out;
 }
 
 [[noreturn]] void no_weights(const Snapshot& snapshot, const FromPretrainedOptions& options) {
   std::string hint;
   std::vector<std::string> tried;
-  for (const auto& name : kWeightsNames) {
-    const auto file = with_variant(name, options.variant);
-    if (rule_of(name).is_wanted(options))
+  for (const auto& [file, rule] : candidates(options)) {
+    if (rule->is_wanted(options))
       tried.push_back(file);
     else if (snapshot.has(file))
-      hint = str("; there is ", file, ", ", rule_of(name).hint);
+      hint = str("; there is ", file, ", ", rule->hint);
   }
   throw OSError(str(snapshot.folder, ": no weights; looked for ", join(tried, ", "), " and a single .gguf file", hint));
 }
@@ -147,9 +139,8 @@ void open_weights(Source& source, const FromPretrainedOptions& options) {
     source.reader = open_checkpoint(snapshot.weights_file);
     return check_format(*source.reader, options);
   }
-  for (const auto& name : kWeightsNames) {
-    const auto file = with_variant(name, options.variant);
-    if (!rule_of(name).is_wanted(options) || !snapshot.has(file)) continue;
+  for (const auto& [file, rule] : candidates(options)) {
+    if (!rule->is_wanted(options) || !snapshot.has(file)) continue;
     source.reader = open_checkpoint(snapshot.file(file));
     return check_format(*source.reader, options);
   }
@@ -166,7 +157,7 @@ Json read_config_json(Source& source, const FromPretrainedOptions& options) {
     return gguf_config(*source.reader, snapshot.weights_file.native());
   }
   const auto name = snapshot.weights_file.filename().string();
-  const bool is_config = name.ends_with(".json") && !name.ends_with(".index.json");
+  const bool is_config = name.ends_with(".json") && !is_shard_index(name);
   const auto file = is_config ? snapshot.weights_file : snapshot.file("config.json");
   source.config_origin = file.string();
   std::error_code ignored;

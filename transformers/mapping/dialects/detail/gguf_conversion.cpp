@@ -1,12 +1,11 @@
 #include "transformers/mapping/dialects/detail/gguf_conversion.h"
 
 #include <algorithm>
-#include <exception>
 #include <memory>
-#include <mutex>
-#include <thread>
+#include <vector>
 
 #include "transformers/base/error.h"
+#include "transformers/base/parallel.h"
 #include "transformers/base/strings.h"
 #include "transformers/dtypes/quants.h"
 #include "transformers/mapping/ops.h"
@@ -14,29 +13,6 @@
 namespace transformers::detail {
 
 namespace {
-
-// Calls `job` for parts of 0 to `count`, on all cores when there is enough to do.
-template <class Job>
-void share_out(int64_t count, int64_t least, const Job& job) {
-  const auto cores = std::clamp<int64_t>(std::thread::hardware_concurrency(), 1, 16);
-  const int64_t parts = std::clamp<int64_t>(count / std::max<int64_t>(least, 1), 1, cores);
-  std::exception_ptr failure;
-  std::mutex mutex;
-  const auto run = [&](int64_t part) {
-    try {
-      job(count * part / parts, count * (part + 1) / parts);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      failure = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::jthread> helpers;
-    for (int64_t part = 1; part < parts; ++part) helpers.emplace_back(run, part);
-    run(0);
-  }
-  if (failure) std::rethrow_exception(failure);
-}
 
 // The tensor as rows along its first dimension.
 struct Rows {
@@ -57,10 +33,12 @@ using Bytes = std::vector<std::byte>;
 Bytes recast(std::span<const std::byte> bytes, DataType from, DataType to, const Rows& rows) {
   const size_t from_width = bytes_for(from, rows.elements), to_width = bytes_for(to, rows.elements);
   Bytes out(static_cast<size_t>(rows.count) * to_width);
-  constexpr int64_t kLeastElements = 1 << 16;
-  share_out(rows.count, kLeastElements / std::max<int64_t>(rows.elements, 1), [&](int64_t begin, int64_t end) {
+  constexpr int64_t kLeastElements = 1 << 16;  // for which a thread is worth its while
+  const int64_t step = std::max<int64_t>(kLeastElements / std::max<int64_t>(rows.elements, 1), 1);
+  run_parallel(static_cast<size_t>((rows.count + step - 1) / step), [&](size_t part) {
     std::vector<float> values(static_cast<size_t>(rows.elements));
-    for (int64_t row = begin; row < end; ++row) {
+    const auto begin = static_cast<int64_t>(part) * step;
+    for (int64_t row = begin; row < std::min(begin + step, rows.count); ++row) {
       dequantize(from, bytes.subspan(static_cast<size_t>(row) * from_width, from_width), values);
       quantize(to, values, std::span(out).subspan(static_cast<size_t>(row) * to_width, to_width));
     }
