@@ -28,9 +28,9 @@ inline void append_varint(std::string& out, uint64_t value) {
   out += static_cast<char>(value);
 }
 
-/// The lowest `width` bytes of a number, lowest first.
+/// The lowest `width` bytes of a number, lowest first; zeros beyond the eighth.
 inline void append_little_endian(std::string& out, uint64_t value, int width) {
-  for (int i = 0; i < width; ++i) out += static_cast<char>(value >> (8 * i) & 255);
+  for (; width > 0; --width, value >>= 8) out += static_cast<char>(value & 255);
 }
 
 }  // namespace transformers::detail
