@@ -137,6 +137,11 @@ void check_strangers(Issues& issues) {
     issues.require(!issues.config.extra.contains(name), str(name, " is an argument of generate, not a field"));
 }
 
+const ConfigField* find_field(const std::vector<ConfigField>& all, std::string_view name) {
+  const auto field = std::find_if(all.begin(), all.end(), [&](const ConfigField& f) { return f.name == name; });
+  return field == all.end() ? nullptr : &*field;
+}
+
 }  // namespace
 
 std::vector<ConfigField> GenerationConfig::fields() {
@@ -161,8 +166,7 @@ std::vector<ConfigField> GenerationConfig::fields() {
 
 bool GenerationConfig::has_field(std::string_view name) {
   GenerationConfig config;
-  const auto all = config.fields();
-  return std::any_of(all.begin(), all.end(), [&](const ConfigField& field) { return field.name == name; });
+  return find_field(config.fields(), name) != nullptr;
 }
 
 Json GenerationConfig::get(std::string_view name) const {
@@ -186,8 +190,7 @@ GenerationConfig GenerationConfig::from_dict(const Json& json, std::string_view 
     config.is_from_model_config = origin->as_bool();
   const auto all = config.fields();
   for (const auto& [key, value] : json.as_object()) {
-    const auto field = std::find_if(all.begin(), all.end(), [&](const ConfigField& f) { return f.name == key; });
-    if (field != all.end())
+    if (const auto* field = find_field(all, key))
       assign(*field, value, where);
     else if (key != kOrigin && key != "_commit_hash" && key != "transformers_version" &&
              !config.is_from_model_config.value_or(false))
@@ -229,12 +232,12 @@ Json GenerationConfig::update(const Json& kwargs) {
   std::set<std::string, std::less<>> user_set;
   Json unused = Json::object();
   for (const auto& [key, value] : kwargs.as_object()) {
-    const auto field = std::find_if(all.begin(), all.end(), [&](const ConfigField& f) { return f.name == key; });
-    if (field == all.end() && !extra.contains(key)) {
+    const auto* field = find_field(all, key);
+    if (!field && !extra.contains(key)) {
       unused[key] = value;
       continue;
     }
-    if (field == all.end())
+    if (!field)
       extra[key] = value;
     else
       assign(*field, value, "the arguments of generation");

@@ -104,7 +104,7 @@ void read_added_file(Settings& settings, const fs::path& file) {
   }
   std::sort(tokens.begin(), tokens.end());
   for (auto& [id, content] : tokens) {
-    const auto holds = [&](const AddedToken& token) { return token.content == content; };
+    const auto holds = [&text = content](const AddedToken& token) { return token.content == text; };
     bool special = std::any_of(settings.extra_special.begin(), settings.extra_special.end(), holds);
     for (const auto& entry : settings.special) special |= holds(entry.second);
     settings.added.push_back({.content = std::move(content), .normalized = !special, .special = special});
