@@ -161,7 +161,7 @@ std::string message_of(const Call& call) {
 
 void expect_too_large(const std::string& part, const std::string& component) {
   const std::string message = message_of([&] { (void)load(with(part))->encode("a b"); });
-  for (const auto& word : {std::string("bad.json"), component, std::string("256 MiB")})
+  for (const auto& word : {std::string("bad.json"), component, std::string("64 MiB")})
     EXPECT_NE(message.find(word), std::string::npos) << "no " << word << " in '" << message << "'";
 }
 

@@ -10,12 +10,12 @@
 namespace transformers::detail {
 
 constexpr size_t kSmallBlock = size_t{1} << 18;
-constexpr size_t kLeastLimit = size_t{1} << 28, kLimitPerByte = 96;
+constexpr size_t kLeastLimit = size_t{1} << 26, kLimitPerByte = 96;
 
 std::string ArenaFull::message() const {
   return str("makes the text too large: ", human_bytes(static_cast<int64_t>(wanted_bytes)),
              " would be needed for it and its alignment, the limit is ", human_bytes(static_cast<int64_t>(most_bytes)),
-             " (256 MiB, or 96 times the input)");
+             " (64 MiB, or 96 times the input)");
 }
 
 void Arena::reset(size_t input_bytes) {

@@ -27,7 +27,7 @@ struct ArenaFull {
 
 /// Memory of one encoding: allocations live until `reset`. Each byte of normalised text takes nine: itself and where it
 /// comes from. A tokenizer file may ask for any growth of a text (a `Prepend` of a megabyte, fifty times), so that the
-/// memory is limited to 256 MiB or 96 times the input, whichever is more: enough for every Unicode form of any text.
+/// memory is limited to 64 MiB or 96 times the input, whichever is more: enough for every Unicode form of any text.
 class Arena {
  public:
   [[nodiscard]] char* text(size_t size_bytes) { return static_cast<char*>(take(size_bytes, 1)); }
