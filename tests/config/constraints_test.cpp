@@ -62,7 +62,7 @@ TEST(Constraints, RefuseFieldsNamingFileFieldValueAndWhatIsAllowed) {
       {R"({"hidden_dropout_prob": -0.1})", "'hidden_dropout_prob' is -0.1", "from 0 to 1"},
       {R"({"vocab_size": 0})", "'vocab_size' is 0", "from 1 to 2147483647"},
       {R"({"hidden_size": -16})", "'hidden_size'", "from 0 to 2147483647"},
-      {R"({"num_hidden_layers": 100001})", "'num_hidden_layers' is 100001", "from 0 to 100000"},
+      {R"({"num_hidden_layers": 10001})", "'num_hidden_layers' is 10001", "from 0 to 10000"},
       {R"({"num_attention_heads": 3, "num_key_value_heads": 3})", "'hidden_size' is 16",
        "a multiple of 'num_attention_heads', which is 3"},
       {R"({"num_attention_heads": 0})", "'num_attention_heads' is 0", "from 1"},

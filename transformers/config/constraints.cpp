@@ -12,7 +12,9 @@ namespace {
 
 using Rule = Constraint::Rule;
 
-constexpr int64_t kMostLayers = 100'000;
+// Layers are built before weights are looked for: a number in a small file must not cost gigabytes. Models have
+// hundreds.
+constexpr int64_t kMostLayers = 10'000;
 
 // A name means the same in every config that has it.
 constexpr Constraint kCommon[] = {
