@@ -32,7 +32,8 @@ std::pair<int64_t, int64_t> sides(const Json& size, std::string_view name) {
 }  // namespace
 
 std::span<const Constraint> ViTConfig::constraints() const {
-  static constexpr Constraint kConstraints[] = {{.field = "encoder_stride"}};
+  // Its square times the channels fits int64_t.
+  static constexpr Constraint kConstraints[] = {{.field = "encoder_stride", .most = 1 << 15}};
   return kConstraints;
 }
 
