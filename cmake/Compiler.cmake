@@ -33,6 +33,15 @@ if(TRANSFORMERS_SANITIZE)
   target_link_options(transformers_flags INTERFACE -fsanitize=${TRANSFORMERS_SANITIZE})
 endif()
 
+if(TRANSFORMERS_BUILD_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "TRANSFORMERS_BUILD_FUZZ needs clang, for libFuzzer; this compiler is ${CMAKE_CXX_COMPILER_ID}: "
+                        "use script/fuzz, or -DCMAKE_CXX_COMPILER=clang++-14")
+  endif()
+  # The libraries too: a fuzzer that does not see which branches an input took is blind.
+  target_compile_options(transformers_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 # The hot loops are in kernels/, which asks for more by itself.
 if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")

@@ -1,10 +1,7 @@
-#include <stdlib.h>
-
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
+#include "input_folder.h"
 #include "transformers/base/error.h"
 #include "transformers/checkpoint/detail/crc32c.h"
 #include "transformers/checkpoint/detail/varint.h"
@@ -12,36 +9,9 @@
 
 namespace {
 
-namespace fs = std::filesystem;
 using namespace transformers;
 
 constexpr size_t kDataBytes = 8192;
-
-// A folder in memory with an index and its data file, for the life of the process.
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::exists("/dev/shm") ? "/dev/shm" : fs::temp_directory_path().native()) + "/fuzz-XXXXXX";
-    if (!::mkdtemp(name.data())) std::abort();  // no fault of the code under test, but nothing is tested
-    path_ = name;
-    write("m.data-00000-of-00001", std::string(kDataBytes, '\x01'));
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  fs::path write(const char* name, const std::string& content) const {
-    auto file = path_ / name;
-    std::ofstream(file, std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
-    return file;
-  }
-
- private:
-  fs::path path_;
-};
 
 std::string append_block(std::string& out, const std::string& block, char compression) {
   std::string handle;
@@ -78,7 +48,8 @@ void read_entry(const CheckpointReader& reader, const CheckpointEntry& entry) {
 // First byte: what follows it. 0: an index; 1: a block of one; 2: such a block compressed. The data file is always the
 // same. 4096 bytes.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const Folder folder;
+  static const fuzz::InputFolder folder;
+  static const auto shard = folder.write("m.data-00000-of-00001", std::string(kDataBytes, '\x01'));
   if (size == 0) return 0;
   const std::string rest(reinterpret_cast<const char*>(data) + 1, size - 1);
   const auto kind = data[0] % 3;
