@@ -28,6 +28,10 @@ std::optional<fs::path> in_folder(const fs::path& folder, const std::string& nam
 
 }  // namespace
 
+bool FilePatterns::wants(const std::string& name) const {
+  return (allow.empty() || fits_one(name, allow)) && !fits_one(name, ignore);
+}
+
 std::optional<fs::path> cached_file(const std::string& source, const std::string& filename,
                                     const DownloadOptions& options) {
   std::error_code ignored;
@@ -61,9 +65,7 @@ fs::path snapshot_download(const std::string& repo_id, const FilePatterns& patte
     if (fs::is_directory(repository.folder(), ignored)) return repository.folder();
     throw;
   }
-  std::erase_if(names, [&](const std::string& name) {
-    return (!patterns.allow.empty() && !fits_one(name, patterns.allow)) || fits_one(name, patterns.ignore);
-  });
+  std::erase_if(names, [&](const std::string& name) { return !patterns.wants(name); });
   if (names.empty()) logging::warning(str(repo_id, ": no file fits the patterns"));
   int64_t done = 0;
   for (const auto& name : names) {

@@ -25,6 +25,8 @@ namespace transformers {
 struct FilePatterns {
   std::vector<std::string> allow = {};  // empty: all
   std::vector<std::string> ignore = {};
+
+  [[nodiscard]] bool wants(const std::string& name) const;
 };
 
 /// Fetches the files of one commit and gives its snapshot folder. Offline, what the cache has is taken; a listing that

@@ -65,6 +65,8 @@ std::optional<int64_t> Headers::number(std::string_view name) const {
   return is_number ? std::optional(value) : std::nullopt;
 }
 
+void Transfer::body(int64_t, std::span<std::byte>) { throw RuntimeError("this transfer has no body to send"); }
+
 struct HttpClient::Impl {
   explicit Impl(ClientOptions given) : options(std::move(given)), curl(detail::curl()), multi(curl.multi_init()) {
     if (!multi) throw RuntimeError("libcurl gives no handle; not enough memory");

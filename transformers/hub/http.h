@@ -49,11 +49,14 @@ struct Request {
   std::string url = {};
   Headers headers = {};
   std::string body = {};
+  std::optional<int64_t> sent_bytes = {};  // of a body that Transfer::body gives piece by piece, instead of `body`
   std::optional<ByteRange> range = {};
   Redirects redirects = Redirects::Follow;
   bool on_own_connection = false;      // HTTP/1.1, so that several do not share one
   int64_t timeout_s = 0;               // for the whole exchange; 0: as long as bytes come
+  int64_t stall_timeout_s = 0;         // without a byte in either direction; 0: the client's
   int retries = -1;                    // below 0: the client's
+  bool is_repeatable = true;           // false: tried again only when the server surely did nothing
   int64_t most_body_bytes = 64 << 20;  // of an answer kept in memory
 };
 
@@ -83,6 +86,8 @@ class Transfer {
   virtual ~Transfer() = default;
   /// Asked for before every attempt: a transfer that was cut asks for what it still lacks.
   [[nodiscard]] virtual Request request() = 0;
+  /// Fills `bytes` with what stands at `offset` of the request's body; asked again from 0 by every attempt.
+  virtual void body(int64_t offset, std::span<std::byte> bytes);
   /// The head of an answer with a 2xx status; then its body.
   virtual void begin(const Response& head) = 0;
   virtual void data(std::span<const std::byte> bytes) = 0;

@@ -33,11 +33,12 @@ struct LockPolicy {
   std::function<bool(int descriptor)> try_lock = {};
 };
 
-/// How large files are fetched.
+/// How large files are fetched and sent.
 struct TransferTuning {
   int connections = 4;                              // side by side, each asking for a range
   int64_t parallel_from_bytes = int64_t{32} << 20;  // smaller files come in one piece
   int64_t segment_bytes = int64_t{16} << 20;        // of one request
+  int64_t upload_stall_timeout_s = 60;  // without progress; what the system has taken over may still be under way
 };
 
 }  // namespace hub

@@ -1,12 +1,7 @@
-#include "tests/hub/server/hub_server.h"
+#include <unistd.h>
 
-#include <httplib.h>
-
-#include <atomic>
-#include <thread>
-
-#include "tests/hub/server/store.h"
-#include "transformers/base/json.h"
+#include "tests/hub/server/impl.h"
+#include "tests/hub/server/tls.h"
 #include "transformers/base/strings.h"
 
 namespace transformers::hub_tests {
@@ -14,24 +9,6 @@ namespace transformers::hub_tests {
 namespace {
 
 constexpr size_t kThreads = 32;
-
-struct Refusal {
-  int status;
-  std::string code, message;
-};
-
-std::string decoded(std::string_view text) { return httplib::detail::decode_url(std::string(text), false); }
-
-// The parts of the raw path, each decoded: a revision may hold an encoded slash.
-std::vector<std::string> parts_of(const std::string& target) {
-  std::vector<std::string> parts;
-  for (const auto& part : split(target.substr(1, target.find('?') - 1), '/')) parts.push_back(decoded(part));
-  return parts;
-}
-
-std::string joined(const std::vector<std::string>& parts, size_t from) {
-  return join(std::span(parts).subspan(std::min(from, parts.size())), "/");
-}
 
 Json describe(const std::string& name, const StoredFile& file) {
   Json entry = Json::object();
@@ -47,42 +24,23 @@ Json describe(const std::string& name, const StoredFile& file) {
 
 }  // namespace
 
-struct HubServer::Impl {
-  explicit Impl(int port);
-  ~Impl();
+std::string decoded(std::string_view text) { return httplib::detail::decode_url(std::string(text), false); }
 
-  void answer(const httplib::Request& request, httplib::Response& response);
-  void answer_storage(const httplib::Request& request, httplib::Response& response);
-  void answer_api(const std::vector<std::string>& parts, const httplib::Request& request, httplib::Response& response);
-  void answer_info(const StoredRepo& repo, const std::string& id, const std::string& commit,
-                   const httplib::Request& request, httplib::Response& response) const;
-  void answer_tree(const Files& files, const std::string& folder, const httplib::Request& request,
-                   httplib::Response& response) const;
-  void answer_file(const std::vector<std::string>& parts, const httplib::Request& request, httplib::Response& response);
-  void send(const StoredFile& file, const httplib::Request& request, httplib::Response& response,
-            const std::optional<Fault>& fault);
+std::vector<std::string> parts_of(const std::string& target) {
+  std::vector<std::string> parts;
+  for (const auto& part : split(target.substr(1, target.find('?') - 1), '/')) parts.push_back(decoded(part));
+  return parts;
+}
 
-  StoredRepo& repo_of(const std::string& id, const httplib::Request& request, bool wants_files);
-  std::string user_of(const httplib::Request& request) const;
-  std::optional<Fault> take_fault(const httplib::Request& request);
-  bool misbehave(const Fault& fault, const httplib::Request& request, httplib::Response& response) const;
-  void note(const httplib::Request& request, bool is_storage);
-  void serve(httplib::Server& server, int port, int& bound, std::thread& thread);
+std::string joined(const std::vector<std::string>& parts, size_t from) {
+  return join(std::span(parts).subspan(std::min(from, parts.size())), "/");
+}
 
-  mutable std::mutex mutex;
-  std::map<std::string, StoredRepo> repos;
-  std::map<std::string, std::string> users;
-  std::vector<Fault> faults;
-  std::vector<SeenRequest> seen;
-  size_t page_size = 1000;
-  std::atomic<int> connections = 0;
-  std::atomic<bool> is_over = false;
-  httplib::Server hub, storage;
-  int hub_port = 0, storage_port = 0;
-  std::thread hub_thread, storage_thread;
-};
-
-HubServer::Impl::Impl(int port) {
+HubServer::Impl::Impl(const ServerOptions& options) {
+  std::optional<TlsIdentity> identity;
+  if (options.is_tls) certificate = identity.emplace(make_identity()).certificate;
+  hub = make_server(identity);
+  storage = make_server(identity);
   const auto guarded = [](httplib::Response& response, const auto& work) {
     try {
       work();
@@ -93,19 +51,29 @@ HubServer::Impl::Impl(int port) {
       response.set_content(Json(Json::Object{{"error", refusal.message}}).dump(), "application/json");
     }
   };
-  hub.Get(".*", [this, guarded](const httplib::Request& request, httplib::Response& response) {
+  hub->Get(".*", [this, guarded](const httplib::Request& request, httplib::Response& response) {
     guarded(response, [&] { answer(request, response); });
   });
-  storage.Get(".*", [this, guarded](const httplib::Request& request, httplib::Response& response) {
+  storage->Get(".*", [this, guarded](const httplib::Request& request, httplib::Response& response) {
     guarded(response, [&] { answer_storage(request, response); });
   });
-  serve(hub, port, hub_port, hub_thread);
-  serve(storage, 0, storage_port, storage_thread);
+  const auto write = [this, guarded](const httplib::Request& request, httplib::Response& response,
+                                     const httplib::ContentReader& content) {
+    guarded(response, [&] { answer_write(request, response, content); });
+  };
+  hub->Post(".*", write);
+  hub->Delete(".*", write);
+  storage->Put(".*", [this, guarded](const httplib::Request& request, httplib::Response& response,
+                                     const httplib::ContentReader& content) {
+    guarded(response, [&] { answer_stored(request, response, content); });
+  });
+  serve(*hub, options.port, hub_port, hub_thread);
+  serve(*storage, 0, storage_port, storage_thread);
 }
 
 HubServer::Impl::~Impl() {
   is_over = true;
-  for (auto* server : {&hub, &storage}) server->stop();
+  for (auto* server : {hub.get(), storage.get()}) server->stop();
   for (auto* thread : {&hub_thread, &storage_thread}) thread->join();
 }
 
@@ -138,7 +106,8 @@ void HubServer::Impl::note(const httplib::Request& request, bool is_storage) {
                   .authorization = request.get_header_value("Authorization"),
                   .range = request.get_header_value("Range"),
                   .user_agent = request.get_header_value("User-Agent"),
-                  .is_storage = is_storage});
+                  .is_storage = is_storage,
+                  .body_bytes = static_cast<int64_t>(request.get_header_value<uint64_t>("Content-Length"))});
 }
 
 std::optional<Fault> HubServer::Impl::take_fault(const httplib::Request& request) {
@@ -164,7 +133,7 @@ bool HubServer::Impl::misbehave(const Fault& fault, const httplib::Request& requ
   }
   const bool is_loop = fault.kind == Fault::Kind::RedirectLoop;
   if (!is_loop && fault.kind != Fault::Kind::RedirectTo) return false;
-  response.set_redirect(is_loop ? request.target : fault.text, 302);
+  response.set_redirect(is_loop ? request.target : fault.text, request.method == "GET" ? 302 : 307);
   return true;
 }
 
@@ -277,8 +246,8 @@ void HubServer::Impl::answer_tree(const Files& files, const std::string& folder,
   if (entry != entries.end()) {
     const auto path = request.target.substr(0, request.target.find('?'));
     const auto cursor = httplib::detail::encode_query_param(std::prev(entry)->first);
-    response.set_header("Link", str("<http://127.0.0.1:", hub_port, path, "?recursive=",
-                                    is_recursive ? "true" : "false", "&cursor=", cursor, ">; rel=\"next\""));
+    response.set_header("Link", str("<", url_of(false), path, "?recursive=", is_recursive ? "true" : "false",
+                                    "&cursor=", cursor, ">; rel=\"next\""));
   }
   response.set_content(page.dump(), "application/json");
 }
@@ -312,7 +281,7 @@ void HubServer::Impl::answer_file(const std::vector<std::string>& parts, const h
   response.set_header("X-Linked-Etag", str("\"", file.sha256, "\""));
   if (!fault || fault->kind != Fault::Kind::NoSize)
     response.set_header("X-Linked-Size", lies ? str(fault->number) : str(file.bytes.size()));
-  response.set_redirect(str("http://127.0.0.1:", storage_port, "/lfs/", file.sha256, "?signature=secret"), 302);
+  response.set_redirect(str(url_of(true), "/lfs/", file.sha256, "?signature=secret"), 302);
 }
 
 void HubServer::Impl::answer_storage(const httplib::Request& request, httplib::Response& response) {
@@ -320,17 +289,14 @@ void HubServer::Impl::answer_storage(const httplib::Request& request, httplib::R
   const auto fault = take_fault(request);
   if (fault && misbehave(*fault, request, response)) return;
   const auto oid = parts_of(request.target).back();
-  StoredFile file;
+  std::optional<StoredFile> file;
   {
     const std::lock_guard lock(mutex);
-    for (const auto& [id, repo] : repos)
-      for (const auto& [commit, files] : repo.commits)
-        for (const auto& [name, candidate] : files)
-          if (candidate.sha256 == oid) file = candidate;
+    file = object_of(oid);
   }
-  if (file.sha256.empty()) throw Refusal{404, "", "no such object"};
+  if (!file) throw Refusal{404, "", "no such object"};
   response.set_header("ETag", "\"storage-etag\"");
-  send(file, request, response, fault);
+  send(*file, request, response, fault);
 }
 
 void HubServer::Impl::send(const StoredFile& file, const httplib::Request& request, httplib::Response& response,
@@ -363,11 +329,12 @@ void HubServer::Impl::send(const StoredFile& file, const httplib::Request& reque
   response.set_content_provider(length, "application/octet-stream", provide);
 }
 
-HubServer::HubServer(int port) : impl_(std::make_unique<Impl>(port)) {}
+HubServer::HubServer(const ServerOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 HubServer::~HubServer() = default;
 
-std::string HubServer::url() const { return str("http://127.0.0.1:", impl_->hub_port); }
-std::string HubServer::storage_url() const { return str("http://127.0.0.1:", impl_->storage_port); }
+std::string HubServer::url() const { return impl_->url_of(false); }
+std::string HubServer::storage_url() const { return impl_->url_of(true); }
+std::string HubServer::certificate() const { return impl_->certificate; }
 
 std::string HubServer::commit(const std::string& repo, const std::map<std::string, std::string>& files,
                               const std::string& branch) {
@@ -393,9 +360,40 @@ void HubServer::set_access(const std::string& repo, Access access) {
   impl_->repos[repo].access = access;
 }
 
-void HubServer::add_token(const std::string& token, const std::string& user) {
+void HubServer::add_token(const std::string& token, const std::string& user, bool can_write) {
   const std::lock_guard lock(impl_->mutex);
   impl_->users[token] = user;
+  if (!can_write) impl_->readers[token] = user;
+}
+
+void HubServer::set_part_size(int64_t bytes) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->part_bytes = bytes;
+}
+
+void HubServer::expire_uploads() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->uploads.clear();
+}
+
+std::vector<SeenCommit> HubServer::commits() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->commits;
+}
+
+std::map<std::string, std::string> HubServer::files(const std::string& repo, const std::string& revision) const {
+  const std::lock_guard lock(impl_->mutex);
+  std::map<std::string, std::string> contents;
+  const auto found = impl_->repos.find(repo);
+  const auto commit = found == impl_->repos.end() ? std::nullopt : found->second.resolve(revision);
+  if (!commit) return contents;
+  for (const auto& [name, file] : found->second.commits.at(*commit)) contents.emplace(name, file.bytes);
+  return contents;
+}
+
+bool HubServer::is_private(const std::string& repo) const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->repos.at(repo).access == Access::Private;
 }
 
 void HubServer::set_page_size(size_t files) {

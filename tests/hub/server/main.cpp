@@ -1,5 +1,6 @@
 // The test Hub as a program: hub_server [--port N] [--token TOKEN=USER] [--private ORG/NAME=FOLDER]
-// [--gated ORG/NAME=FOLDER] [ORG/NAME=FOLDER …]. Prints its address and serves until its stdin is closed.
+// [--gated ORG/NAME=FOLDER] [--part-size BYTES] [ORG/NAME=FOLDER …]. Prints its address and serves until its stdin is
+// closed.
 #include <unistd.h>
 
 #include <cstdio>
@@ -16,13 +17,14 @@ int main(int count, char** words) {
   int port = 0;
   for (int i = 1; i + 1 < count; ++i)
     if (std::string(words[i]) == "--port") port = std::atoi(words[i + 1]);
-  HubServer server(port);
+  HubServer server({.port = port});
   Access access = Access::Public;
   bool is_token = false;
   for (int i = 1; i < count; ++i) {
     const std::string word = words[i];
     const auto equals = word.find('=');
     if (word == "--port") ++i;
+    if (word == "--part-size" && i + 1 < count) server.set_part_size(std::atoll(words[++i]));
     if (word == "--private") access = Access::Private;
     if (word == "--gated") access = Access::Gated;
     if (word == "--token") is_token = true;

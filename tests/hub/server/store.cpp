@@ -16,8 +16,7 @@ std::string git_id(std::string_view bytes) {
 }
 
 StoredFile describe(const std::string& name, StoredFile file) {
-  for (const char* ending : {".safetensors", ".bin", ".gguf", ".h5", ".msgpack"}) file.is_lfs |= name.ends_with(ending);
-  file.is_lfs |= file.bytes.size() > (10 << 20);
+  file.is_lfs = is_lfs_file(name, static_cast<int64_t>(file.bytes.size()));
   if (!file.is_lfs) {
     file.git_id = git_id(file.bytes);
     return file;
@@ -38,6 +37,14 @@ std::optional<std::string> StoredRepo::resolve(const std::string& revision) cons
   return std::nullopt;
 }
 
+bool is_lfs_file(const std::string& name, int64_t size_bytes) {
+  for (const char* ending : {".safetensors", ".bin", ".gguf", ".h5", ".msgpack"})
+    if (name.ends_with(ending)) return true;
+  return size_bytes > (10 << 20);
+}
+
+StoredFile store_regular(std::string text) { return store_text("", std::move(text)); }
+
 StoredFile store_text(const std::string& name, std::string text) {
   const auto owner = std::make_shared<const std::string>(std::move(text));
   return describe(name, {.bytes = *owner, .owner = owner});
@@ -49,7 +56,8 @@ StoredFile store_file(const std::filesystem::path& path, const std::string& name
   return describe(name, {.bytes = {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, .owner = mapped});
 }
 
-std::string add_commit(StoredRepo& repo, const std::string& branch, const Files& changed) {
+std::string add_commit(StoredRepo& repo, const std::string& branch, const Files& changed,
+                       const std::vector<std::string>& removed, const std::string& salt) {
   Files files;
   hub::Sha1 hash;
   if (const auto parent = repo.branches.find(branch); parent != repo.branches.end()) {
@@ -60,6 +68,11 @@ std::string add_commit(StoredRepo& repo, const std::string& branch, const Files&
     files[name] = file;
     hash.update(str(name, file.git_id));
   }
+  for (const auto& name : removed) {
+    files.erase(name);
+    hash.update(str("-", name));
+  }
+  hash.update(salt);
   const auto commit = hash.hex();
   repo.commits[commit] = std::move(files);
   repo.branches[branch] = commit;

@@ -33,6 +33,18 @@ bool is_worth_a_retry(CURLcode code) {
   return std::find(std::begin(codes), std::end(codes), code) != std::end(codes);
 }
 
+bool is_credential(std::string_view header) {
+  const auto name = to_lower_ascii(header);
+  return name == "authorization" || name == "proxy-authorization" || name == "cookie";
+}
+
+// No server has seen the request, or it said that it would not look at it.
+bool is_surely_undone(CURLcode code) {
+  return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT || code == CURLE_SSL_CONNECT_ERROR ||
+         code == CURLE_COULDNT_RESOLVE_PROXY;
+}
+bool is_surely_undone(int status) { return status == 429 || status == 503; }
+
 double random_factor() {
   static thread_local std::minstd_rand generator(std::random_device{}());
   return std::uniform_real_distribution<double>(0.5, 1.5)(generator);
@@ -50,6 +62,10 @@ Exchange::~Exchange() {
   curl_.slist_free_all(header_list_);
 }
 
+int64_t Exchange::stall_timeout_s() const {
+  return request_.stall_timeout_s > 0 ? request_.stall_timeout_s : options_.stall_timeout_s;
+}
+
 bool Exchange::is_at_home(const Url& url) const {
   return !options_.endpoint.empty() && url.origin() == parse_url(options_.endpoint).origin();
 }
@@ -60,13 +76,15 @@ void Exchange::start() {
     url_ = parse_url(request_.url);
     redirects_ = 0;
   }
-  is_redirected_ = is_head_passed_on_ = is_stalled_ = false;
+  is_head_passed_on_ = is_stalled_ = false;
   moved_bytes_ = 0;
+  sent_ = 0;
   moved_at_ = Clock::now();
   progress_ = transfer_.progress();
   response_ = {};
   header_bytes_ = 0;
   set_up();
+  is_redirected_ = false;
 }
 
 void Exchange::set_up() {
@@ -82,6 +100,8 @@ void Exchange::set_up() {
   set(easy_, CURLOPT_HTTP_VERSION,
       static_cast<long>(request_.on_own_connection ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
   set(easy_, CURLOPT_CONNECTTIMEOUT, static_cast<long>(options_.answer_timeout_s));
+  // On a kept connection that turns out to be closed libcurl sends the request again by itself.
+  if (!request_.is_repeatable) set(easy_, CURLOPT_FRESH_CONNECT, 1L);
   // libcurl's own watch on the speed looks at the mean of several seconds.
   set(easy_, CURLOPT_NOPROGRESS, 0L);
   set(easy_, CURLOPT_XFERINFOFUNCTION, &Exchange::on_progress);
@@ -94,6 +114,7 @@ void Exchange::set_up() {
   set(easy_, CURLOPT_WRITEFUNCTION, &Exchange::on_body);
   set(easy_, CURLOPT_WRITEDATA, this);
   set_headers();
+  set_method();
   set_proxy();
 }
 
@@ -106,15 +127,31 @@ void Exchange::set_headers() {
   add("User-Agent: transformers.cpp/" TRANSFORMERS_VERSION);
   add("Expect:");
   if (request_.method != "HEAD") add("Accept-Encoding: identity");
-  for (const auto& [name, value] : request_.headers.lines()) add(str(name, ": ", value));
+  // A key that a server gave for one address is not for the host that this one redirects to.
+  const bool is_elsewhere = is_redirected_ && url_.origin() != parse_url(request_.url).origin();
+  for (const auto& [name, value] : request_.headers.lines())
+    if (!is_elsewhere || !is_credential(name)) add(str(name, ": ", value));
   // The one place where the token is put into a request.
   if (options_.token && is_at_home(url_)) add(str("Authorization: Bearer ", *options_.token));
   set(easy_, CURLOPT_HTTPHEADER, header_list_);
   if (request_.range) {
     set(easy_, CURLOPT_RANGE, str(request_.range->begin, "-", request_.range->end - 1).c_str());
   }
+}
+
+void Exchange::set_method() {
+  const auto set = curl_.easy_setopt;
   if (request_.method == "HEAD") {
     set(easy_, CURLOPT_NOBODY, 1L);
+  } else if (request_.sent_bytes) {
+    set(easy_, CURLOPT_UPLOAD, 1L);
+    set(easy_, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(*request_.sent_bytes));
+    set(easy_, CURLOPT_UPLOAD_BUFFERSIZE, 1L << 20);
+    set(easy_, CURLOPT_READFUNCTION, &Exchange::on_send);
+    set(easy_, CURLOPT_READDATA, this);
+    set(easy_, CURLOPT_SEEKFUNCTION, &Exchange::on_seek);
+    set(easy_, CURLOPT_SEEKDATA, this);
+    set(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
   } else if (request_.method != "GET") {
     set(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
     set(easy_, CURLOPT_POSTFIELDS, request_.body.c_str());
@@ -156,6 +193,27 @@ size_t Exchange::on_body(char* bytes, size_t unit, size_t count, void* self) {
   }
 }
 
+size_t Exchange::on_send(char* bytes, size_t unit, size_t count, void* self) {
+  auto& exchange = *static_cast<Exchange*>(self);
+  try {
+    const auto left = *exchange.request_.sent_bytes - exchange.sent_;
+    const auto size = static_cast<size_t>(std::min<int64_t>(left, static_cast<int64_t>(unit * count)));
+    if (size > 0) exchange.transfer_.body(exchange.sent_, std::as_writable_bytes(std::span(bytes, size)));
+    exchange.sent_ += static_cast<int64_t>(size);
+    return size;
+  } catch (...) {
+    exchange.failure_ = std::current_exception();
+    return CURL_READFUNC_ABORT;
+  }
+}
+
+// libcurl begins anew when a connection that it kept turns out to be closed.
+int Exchange::on_seek(void* self, curl_off_t offset, int origin) {
+  if (origin != SEEK_SET || offset < 0) return CURL_SEEKFUNC_CANTSEEK;
+  static_cast<Exchange*>(self)->sent_ = offset;
+  return CURL_SEEKFUNC_OK;
+}
+
 int Exchange::on_progress(void* self, curl_off_t, curl_off_t received, curl_off_t, curl_off_t sent) {
   auto& exchange = *static_cast<Exchange*>(self);
   const auto now = Clock::now();
@@ -163,7 +221,7 @@ int Exchange::on_progress(void* self, curl_off_t, curl_off_t received, curl_off_
     exchange.moved_bytes_ = received + sent;
     exchange.moved_at_ = now;
   }
-  exchange.is_stalled_ = now - exchange.moved_at_ > std::chrono::seconds(exchange.options_.stall_timeout_s);
+  exchange.is_stalled_ = now - exchange.moved_at_ > std::chrono::seconds(exchange.stall_timeout_s());
   return exchange.is_stalled_ ? 1 : 0;
 }
 
@@ -195,9 +253,10 @@ bool Exchange::ended(CURLcode code) {
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
   if (code == CURLE_OK) return answered();
   const std::string_view what = message_[0] != 0 ? message_ : curl_.easy_strerror(code);
-  const auto why = is_stalled_ ? str(display_url(url_.text()), ": nothing came for ", options_.stall_timeout_s, " s")
+  const auto why = is_stalled_ ? str(display_url(url_.text()), ": nothing moved for ", stall_timeout_s(), " s")
                                : str(display_url(url_.text()), ": ", what);
   if (!is_worth_a_retry(code) && !is_stalled_) throw ConnectionError(why);
+  if (!request_.is_repeatable && !is_surely_undone(code)) throw ConnectionError(why);
   retry_or_throw(why, std::nullopt, 0);
   return false;
 }
@@ -205,7 +264,7 @@ bool Exchange::ended(CURLcode code) {
 bool Exchange::answered() {
   const int status = response_.status;
   if (is_redirect(status) && response_.headers.find("Location") && redirected()) return false;
-  if (is_worth_a_retry(status)) {
+  if (is_worth_a_retry(status) && (request_.is_repeatable || is_surely_undone(status))) {
     const int allowed = request_.retries < 0 ? options_.retry.retries : request_.retries;
     const auto wait = retry_after_s();
     if (failures_ < allowed && wait <= options_.retry.longest_retry_after_s) {

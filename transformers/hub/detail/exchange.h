@@ -32,16 +32,20 @@ class Exchange {
  private:
   static size_t on_header(char* text, size_t unit, size_t count, void* self);
   static size_t on_body(char* bytes, size_t unit, size_t count, void* self);
+  static size_t on_send(char* bytes, size_t unit, size_t count, void* self);
+  static int on_seek(void* self, curl_off_t offset, int origin);
   static int on_progress(void* self, curl_off_t, curl_off_t received, curl_off_t, curl_off_t sent);
   void take_header(std::string_view line);
   void take_body(std::span<const std::byte> bytes);
   void set_up();
   void set_headers();
+  void set_method();
   void set_proxy();
   [[nodiscard]] bool redirected();
   [[nodiscard]] bool answered();
   void retry_or_throw(const std::string& why, std::optional<int> status, double least_delay_s);
   [[nodiscard]] double retry_after_s() const;
+  [[nodiscard]] int64_t stall_timeout_s() const;
   [[nodiscard]] bool is_at_home(const Url& url) const;
 
   Transfer& transfer_;
@@ -58,6 +62,7 @@ class Exchange {
   int64_t progress_ = 0;
   bool is_head_passed_on_ = false, is_redirected_ = false, is_stalled_ = false;
   curl_off_t moved_bytes_ = 0;
+  int64_t sent_ = 0;  // of a body that comes piece by piece
   Clock::time_point moved_at_;
   std::exception_ptr failure_;
   Clock::time_point due_ = Clock::now();
