@@ -4,18 +4,18 @@ namespace transformers::cli {
 
 extern const Command bench_command, chat_command, convert_command, device_map_command, download_command, embed_command,
     env_command, forward_command, generate_command, inspect_command, login_command, logout_command, quantize_command,
-    tokenize_command, whoami_command;
+    tokenize_command, upload_command, whoami_command;
 
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &bench_command, &chat_command,   &convert_command,  &device_map_command, &download_command,
-    &embed_command, &env_command,    &forward_command,  &generate_command,   &inspect_command,
-    &login_command, &logout_command, &quantize_command, &tokenize_command,   &whoami_command,
+    &bench_command,    &chat_command,     &convert_command,  &device_map_command, &download_command, &embed_command,
+    &env_command,      &forward_command,  &generate_command, &inspect_command,    &login_command,    &logout_command,
+    &quantize_command, &tokenize_command, &upload_command,   &whoami_command,
 };
 
 // Known names that a later version will have.
-constexpr std::string_view kLaterCommands[] = {"serve", "upload"};
+constexpr std::string_view kLaterCommands[] = {"serve"};
 
 }  // namespace
 
