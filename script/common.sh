@@ -5,6 +5,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
 torch_version=2.13.0
+hub_client_version=2.4.0
 torch_dir=$root/third_party/libtorch
 
 say() { printf '==> %s\n' "$*" >&2; }

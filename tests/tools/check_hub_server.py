@@ -25,6 +25,7 @@ def write(path, data):
     path.write_bytes(data)
 
 
+PART = 1 << 20
 weights = hashlib.sha512(b"seed").digest() * 50_000
 for name in ("public", "private", "gated"):
     write(root / name / "config.json", b'{"model_type": "bert"}')
@@ -33,7 +34,7 @@ for name in ("public", "private", "gated"):
     write(root / name / "empty.txt", b"")
 
 server = subprocess.Popen(
-    [server_program, "--token", "hf_good=somebody", f"org/public={root}/public", "--private",
+    [server_program, "--part-size", str(PART), "--token", "hf_good=somebody", f"org/public={root}/public", "--private",
      f"org/private={root}/private", "--gated", f"org/gated={root}/gated"],
     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 endpoint = server.stdout.readline().strip()
@@ -159,6 +160,71 @@ check(huggingface_hub.get_token() is None, "our logout")
 huggingface_hub.login("hf_good", add_to_git_credential=False)
 check(run("whoami") == "somebody", "Python's login")
 check(contents(run("download", "org/gated")) == expected, "Python's token opens gated repositories")
+
+# What Python uploads, we read.
+large = hashlib.sha512(b"large").digest() * (3 * PART // 64 + 1)  # three parts and a bit
+write(root / "up" / "config.json", b'{"model_type": "bert"}')
+write(root / "up" / "model.safetensors", large)
+write(root / "up" / "small.safetensors", large[:1000])
+write(root / "up" / "sub folder" / "v\u00f6cab.txt", b"a\nb\n")
+write(root / "up" / "README.md", b"---\nlibrary_name: transformers\n---\n# Card\n")
+url = api.create_repo("somebody/python", private=True)
+check(url.repo_id == "somebody/python" and api.repo_info("somebody/python").private, "create_repo")
+check(raises(errors.HfHubHTTPError, lambda: api.create_repo("somebody/python")), "a repository that exists")
+check(api.create_repo("somebody/python", exist_ok=True).repo_id == "somebody/python", "exist_ok")
+info = api.upload_folder(folder_path=root / "up", repo_id="somebody/python", commit_message="From Python")
+check(info.oid == api.repo_info("somebody/python").sha, "upload_folder")
+uploaded = contents(root / "up")
+
+
+def ours(repo, revision="main"):
+    files = contents(run("download", repo, "--revision", revision, "--cache-dir", str(root / "ours-reads")))
+    return {name: data for name, data in files.items() if name != ".gitattributes"}
+
+
+def theirs(repo, revision="main"):
+    files = contents(snapshot_download(repo, revision=revision, cache_dir=root / "theirs-reads"))
+    return {name: data for name, data in files.items() if name != ".gitattributes"}
+
+
+check(ours("somebody/python") == uploaded == theirs("somebody/python"), "what Python uploaded")
+same = api.upload_folder(folder_path=root / "up", repo_id="somebody/python")
+check(same.oid == info.oid, "Python makes no empty commit")
+again = run("upload", str(root / "up"), "somebody/python")
+check(again.endswith(f"/somebody/python/commit/{info.oid}"), "neither do we: every hash agrees")
+api.create_branch("somebody/python", branch="dev/one")
+check(raises(errors.HfHubHTTPError, lambda: api.create_branch("somebody/python", branch="dev/one")), "a branch twice")
+api.upload_file(path_or_fileobj=b"1", path_in_repo="one.txt", repo_id="somebody/python", revision="dev/one")
+api.delete_file("config.json", "somebody/python", revision="dev/one")
+changed = {**uploaded, "one.txt": b"1"}
+del changed["config.json"]
+check(ours("somebody/python", "dev/one") == changed == theirs("somebody/python", "dev/one"), "a branch of Python's")
+pull = api.upload_file(path_or_fileobj=b"2", path_in_repo="two.txt", repo_id="somebody/python", create_pr=True)
+check(pull.pr_url.endswith("/discussions/1") and pull.pr_revision == "refs/pr/1", "create_pr")
+check(ours("somebody/python", "refs/pr/1")["two.txt"] == b"2", "a pull request of Python's")
+api.delete_branch("somebody/python", branch="dev/one")
+check(raises(errors.RevisionNotFoundError, lambda: api.repo_info("somebody/python", revision="dev/one")),
+      "delete_branch")
+
+# What we upload, Python reads.
+url = run("upload", str(root / "up"), "cpp", "--private", "--commit-message", "From C++")
+head = api.repo_info("somebody/cpp")
+check(url == f"{endpoint}/somebody/cpp/commit/{head.sha}" and head.private, "our upload")
+check(theirs("somebody/cpp") == uploaded == ours("somebody/cpp"), "what we uploaded")
+same = api.upload_folder(folder_path=root / "up", repo_id="somebody/cpp")
+check(same.oid == head.sha, "Python finds every file there")
+answer = json.loads(run("upload", str(root / "up" / "config.json"), "somebody/cpp", "--path-in-repo", "in", "--json",
+                        "--revision", "dev/two"))
+check(theirs("somebody/cpp", "dev/two") == {**uploaded, "in/config.json": uploaded["config.json"]}, "a branch of ours")
+check(answer["commit"] == api.repo_info("somebody/cpp", revision="dev/two").sha, "our JSON")
+url = run("upload", str(root / "public"), "somebody/cpp", "--create-pr")
+check(url == f"{endpoint}/somebody/cpp/discussions/1", "our pull request")
+check(theirs("somebody/cpp", "refs/pr/1")["model.safetensors"] == weights, "what it holds")
+scan = scan_cache_dir(root / "theirs-reads")
+check(not scan.warnings and len(scan.repos) == 2, "scan after uploads")
+check(not list((root / "home" / "transformers.cpp" / "uploads").glob("*")), "no note of an upload is left")
+api.delete_repo("somebody/cpp")
+run("download", "somebody/cpp", "--cache-dir", str(root / "none"), code=1)
 server.stdin.close()
 server.wait()
 print(f"{checks} checks with huggingface_hub {huggingface_hub.__version__} on Python {sys.version.split()[0]}")

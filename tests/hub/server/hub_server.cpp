@@ -48,7 +48,9 @@ HubServer::Impl::Impl(const ServerOptions& options) {
       response.status = refusal.status;
       if (!refusal.code.empty()) response.set_header("X-Error-Code", refusal.code);
       response.set_header("X-Error-Message", refusal.message);
-      response.set_content(Json(Json::Object{{"error", refusal.message}}).dump(), "application/json");
+      Json body(Json::Object{{"error", refusal.message}});
+      if (!refusal.url.empty()) body["url"] = refusal.url;
+      response.set_content(body.dump(), "application/json");
     }
   };
   hub->Get(".*", [this, guarded](const httplib::Request& request, httplib::Response& response) {

@@ -17,6 +17,7 @@ namespace transformers::hub_tests {
 struct Refusal {
   int status;
   std::string code, message;
+  std::string url = {};  // of what is there already
 };
 
 [[nodiscard]] std::string decoded(std::string_view text);

@@ -190,7 +190,7 @@ Json HubServer::Impl::write_api(const std::vector<std::string>& parts, const htt
 Json HubServer::Impl::create_repo(const std::string& user, const Json& body) {
   const auto id = str(body.get("organization", user), "/", body.at("name").as_string());
   const auto url = str(url_of(false), "/", id);
-  if (repos.contains(id)) throw Refusal{409, "", "You already created this model repo: " + id};
+  if (repos.contains(id)) throw Refusal{409, "", "You already created this model repo: " + id, url};
   auto& repo = repos[id];
   if (body.get("visibility", "") == "private" || body.get("private", false)) repo.access = Access::Private;
   (void)add_commit(repo, "main", {{".gitattributes", store_text(".gitattributes", "*.bin filter=lfs\n")}});
