@@ -25,11 +25,27 @@ struct HubTest : ::testing::Test {
     if (!::mkdtemp(name.data())) throw std::runtime_error("no folder for the test");
     root = name;
     cache = root / "home" / "hub";
-    for (const char* variable :
-         {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN",
-          "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN",
-          "HF_HUB_DISABLE_SYMLINKS", "HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT", "HTTP_PROXY", "http_proxy",
-          "ALL_PROXY", "all_proxy", "XDG_CACHE_HOME"})
+    for (const char* variable : {"HF_HUB_CACHE",
+                                 "HUGGINGFACE_HUB_CACHE",
+                                 "TRANSFORMERS_CACHE",
+                                 "HF_TOKEN",
+                                 "HUGGING_FACE_HUB_TOKEN",
+                                 "HF_TOKEN_PATH",
+                                 "HF_HUB_OFFLINE",
+                                 "TRANSFORMERS_OFFLINE",
+                                 "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+                                 "HF_HUB_DISABLE_SYMLINKS",
+                                 "HF_HUB_ETAG_TIMEOUT",
+                                 "HF_HUB_DOWNLOAD_TIMEOUT",
+                                 "HTTP_PROXY",
+                                 "http_proxy",
+                                 "ALL_PROXY",
+                                 "all_proxy",
+                                 "XDG_CACHE_HOME",
+                                 "REQUESTS_CA_BUNDLE",
+                                 "CURL_CA_BUNDLE",
+                                 "SSL_CERT_FILE",
+                                 "SSL_CERT_DIR"})
       set(variable, nullptr);
     set("HF_HOME", (root / "home").c_str());
     set("HF_ENDPOINT", server.url().c_str());

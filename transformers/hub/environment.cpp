@@ -96,6 +96,19 @@ bool are_links_disabled() { return environment_flag("HF_HUB_DISABLE_SYMLINKS"); 
 int64_t answer_timeout_s() { return seconds("HF_HUB_ETAG_TIMEOUT", 10); }
 int64_t stall_timeout_s() { return seconds("HF_HUB_DOWNLOAD_TIMEOUT", 10); }
 
+fs::path certificates() {
+  for (const char* name : {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}) {
+    const auto value = environment(name);
+    if (value.empty()) continue;
+    const auto path = expanded(value);
+    std::error_code ignored;
+    if (!fs::exists(path, ignored))
+      throw OSError(str("the variable ", name, " names ", path, " for the certificates, which is not there"));
+    return path;
+  }
+  return {};
+}
+
 std::optional<std::string> stored_token() {
   for (const char* name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"})
     if (const auto token = clean_token(environment(name), name); !token.empty()) return token;

@@ -33,6 +33,11 @@ namespace transformers::hub {
 [[nodiscard]] int64_t answer_timeout_s();
 [[nodiscard]] int64_t stall_timeout_s();
 
+/// The certificates that servers are checked against instead of the system's: the file or folder that
+/// REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR names; empty when none does. Throws OSError naming
+/// the variable when it is not there.
+[[nodiscard]] std::filesystem::path certificates();
+
 /// HF_TOKEN, HUGGING_FACE_HUB_TOKEN, or the token file's content.
 [[nodiscard]] std::optional<std::string> stored_token();
 

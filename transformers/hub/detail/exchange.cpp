@@ -8,6 +8,7 @@
 #include "transformers/base/files.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/hub/environment.h"
 
 namespace transformers::hub::detail {
 
@@ -116,6 +117,7 @@ void Exchange::set_up() {
   set_headers();
   set_method();
   set_proxy();
+  if (url_.scheme == "https") set_certificates();
 }
 
 void Exchange::set_headers() {
@@ -169,6 +171,15 @@ void Exchange::set_proxy() {
   const auto proxy = environment("HTTP_PROXY");
   if (url_.scheme == "http" && !proxy.empty() && environment("http_proxy").empty())
     curl_.easy_setopt(easy_, CURLOPT_PROXY, proxy.c_str());
+}
+
+// libcurl itself reads none of the variables that the Python client and its own program obey.
+void Exchange::set_certificates() {
+  const auto path = certificates();
+  std::error_code ignored;
+  if (path.empty()) return;
+  curl_.easy_setopt(easy_, std::filesystem::is_directory(path, ignored) ? CURLOPT_CAPATH : CURLOPT_CAINFO,
+                    path.c_str());
 }
 
 size_t Exchange::on_header(char* text, size_t unit, size_t count, void* self) {
@@ -249,12 +260,22 @@ void Exchange::take_body(std::span<const std::byte> bytes) {
   response_.body.append(reinterpret_cast<const char*>(bytes.data()), taken);
 }
 
+std::string Exchange::flaw(CURLcode code) const {
+  const std::string_view what = message_[0] != 0 ? message_ : curl_.easy_strerror(code);
+  const auto address = display_url(url_.text());
+  if (is_stalled_) return str(address, ": nothing moved for ", stall_timeout_s(), " s");
+  if (code == CURLE_PEER_FAILED_VERIFICATION)
+    return str(address, ": the server's certificate is not trusted (", what,
+               "); if it is a mirror or proxy of yours, let SSL_CERT_FILE name a file with its certificate");
+  if (code == CURLE_SSL_CACERT_BADFILE)
+    return str(address, ": no certificates can be read from ", certificates(), " (", what, ")");
+  return str(address, ": ", what);
+}
+
 bool Exchange::ended(CURLcode code) {
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
   if (code == CURLE_OK) return answered();
-  const std::string_view what = message_[0] != 0 ? message_ : curl_.easy_strerror(code);
-  const auto why = is_stalled_ ? str(display_url(url_.text()), ": nothing moved for ", stall_timeout_s(), " s")
-                               : str(display_url(url_.text()), ": ", what);
+  const auto why = flaw(code);
   if (!is_worth_a_retry(code) && !is_stalled_) throw ConnectionError(why);
   if (!request_.is_repeatable && !is_surely_undone(code)) throw ConnectionError(why);
   retry_or_throw(why, std::nullopt, 0);

@@ -41,6 +41,8 @@ class Exchange {
   void set_headers();
   void set_method();
   void set_proxy();
+  void set_certificates();
+  [[nodiscard]] std::string flaw(CURLcode code) const;
   [[nodiscard]] bool redirected();
   [[nodiscard]] bool answered();
   void retry_or_throw(const std::string& why, std::optional<int> status, double least_delay_s);
