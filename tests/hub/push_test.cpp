@@ -27,7 +27,7 @@ struct PushTest : hub_tests::HubTest {
     fs::create_directories(root / "work");
     fs::current_path(root / "work");
     options.retry = {.retries = 2, .first_delay_s = 0.001, .longest_delay_s = 0.002};
-    pushed.save = [this](const fs::path& folder, const hub::FileSink& sink) { save(folder, sink); };
+    pushed.save = [this](const fs::path& folder, hub::FileSink* sink) { save(folder, sink); };
   }
   ~PushTest() override { fs::current_path(home); }
 
@@ -35,7 +35,7 @@ struct PushTest : hub_tests::HubTest {
     fs::create_directories(file.parent_path());
     std::ofstream(file, std::ios::binary) << bytes;
   }
-  void save(const fs::path& folder, const hub::FileSink& sink) {
+  void save(const fs::path& folder, hub::FileSink* sink) {
     saved_to = folder;
     write(folder / "config.json", "{}");
     write(folder / "onnx" / "a.json", "[]");
@@ -46,7 +46,7 @@ struct PushTest : hub_tests::HubTest {
       size_t on_disk = 0;
       for (const auto& entry : fs::directory_iterator(folder)) on_disk += entry.path().extension() == ".safetensors";
       most_on_disk = std::max(most_on_disk, on_disk);
-      if (sink) sink(name, folder / name);
+      if (sink) sink->take(name, folder / name);
     }
   }
   std::string push(const std::string& repo = "org/new") { return hub::push_to_hub(repo, options, pushed); }

@@ -103,17 +103,17 @@ class TemporaryFolder {
 };
 
 // Sends one file at a time while the next is written. The commit is used by one thread at a time.
-class Streamer {
+class Streamer final : public FileSink {
  public:
   explicit Streamer(UploadCommit& commit) : commit_(commit) {}
-  ~Streamer() {
+  ~Streamer() override {
     if (running_.valid()) running_.wait();
   }
   Streamer(const Streamer&) = delete;
   Streamer& operator=(const Streamer&) = delete;
 
-  void take(const std::string& name, const fs::path& file) {
-    wait();
+  void take(const std::string& name, const fs::path& file) override {
+    finish();
     running_ = std::async(std::launch::async, [this, name, file] {
       commit_.add_file(name, file);
       commit_.send();
@@ -123,7 +123,7 @@ class Streamer {
       streamed_.insert(name);
     });
   }
-  void wait() {
+  void finish() override {
     if (running_.valid()) running_.get();
   }
   [[nodiscard]] bool has(const std::string& name) const { return streamed_.contains(name); }
@@ -192,9 +192,8 @@ std::string push_from(const fs::path& folder, bool is_temporary, const Arguments
   UploadCommit commit(arguments.repo_id, upload_options(arguments.options, pushed));
   {
     Streamer streamer(commit);
-    const FileSink sink = [&](const std::string& name, const fs::path& file) { streamer.take(name, file); };
-    pushed.save(folder, is_temporary ? sink : FileSink());
-    streamer.wait();
+    pushed.save(folder, is_temporary ? &streamer : nullptr);
+    streamer.finish();
     for (const auto& [name, file] : files_to_upload(folder)) {
       const auto old = before.find(name);
       const bool is_new = old == before.end() || fs::last_write_time(file) > old->second;
@@ -212,6 +211,7 @@ std::string push_from(const fs::path& folder, bool is_temporary, const Arguments
 std::string push_to_hub(const std::string& repo_id, const PushToHubOptions& options, const Pushed& pushed) {
   const auto arguments = resolved(repo_id, options);
   check_repo_id(arguments.repo_id);
+  if (!pushed.folder.empty()) return push_from(pushed.folder, false, arguments, pushed);
   const fs::path working = arguments.repo_id.substr(arguments.repo_id.rfind('/') + 1);
   std::error_code ignored;
   const bool is_temporary = arguments.options.use_temp_dir.value_or(!fs::is_directory(working, ignored));

@@ -33,16 +33,23 @@ struct PushToHubOptions {
 
 namespace hub {
 
-/// Told of each finished large file while others are still being written. Does not return before the file before it
-/// has been sent.
-using FileSink = std::function<void(const std::string& name, const std::filesystem::path& file)>;
+/// Takes finished large files while others are still being written.
+class FileSink {
+ public:
+  virtual ~FileSink() = default;
+  /// Does not return before the file before this one was sent. The file may be gone afterwards, when nobody needs it.
+  virtual void take(const std::string& name, const std::filesystem::path& file) = 0;
+  /// Returns when all that was taken is sent: files may be moved from now on.
+  virtual void finish() = 0;
+};
 
 /// How a thing that can be pushed saves itself.
 struct Pushed {
   std::string_view message = "Upload model";
   std::vector<std::string> tags = {};  // its own, before those of the options
-  /// Writes every file into the folder. With a sink, finished files are handed on; those it removes are needed no more.
-  std::function<void(const std::filesystem::path& folder, const FileSink& sink)> save = {};
+  /// Writes every file into the folder, and hands finished ones on when there is a sink.
+  std::function<void(const std::filesystem::path& folder, FileSink* sink)> save = {};
+  std::filesystem::path folder = {};  // where to save, whatever `use_temp_dir` says; empty: as that says
 };
 
 /// Saves a thing into a temporary folder (or the one that `use_temp_dir` says), uploads what is new there and the model

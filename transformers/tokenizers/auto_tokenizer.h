@@ -13,6 +13,8 @@
 
 namespace transformers {
 
+struct PushToHubOptions;
+
 /// A tokenizer together with what its folder says about it: special tokens by role, padding side, chat templates.
 /// The counterpart of the reference's PreTrainedTokenizerFast.
 class PreTrainedTokenizer {
@@ -62,6 +64,9 @@ class PreTrainedTokenizer {
   /// Writes tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja, so that the
   /// reference reads them back with the same behaviour.
   void save_pretrained(const std::filesystem::path& folder) const;
+  /// Uploads those files; gives the URL of the commit or pull request. See hub/push.h.
+  std::string push_to_hub(const std::string& repo_id, const PushToHubOptions& options) const;
+  std::string push_to_hub(const std::string& repo_id) const;
 
   struct State;
   explicit PreTrainedTokenizer(std::shared_ptr<State> state);
