@@ -358,6 +358,11 @@ TEST_F(UploadTest, AFileThatChangesMeanwhileIsNoticed) {
   commit.add_file("model.safetensors", folder / "model.safetensors");
   put("model.safetensors", big.substr(0, big.size() / 2));
   EXPECT_THAT(message_of<OSError>([&] { (void)commit.commit(); }), HasSubstr("was changed"));
+  UploadCommit linked("org/new", upload);
+  linked.add_file("model.safetensors", folder / "model.safetensors");
+  fs::rename(folder / "model.safetensors", root / "moved");
+  fs::create_symlink(root / "moved", folder / "model.safetensors");
+  EXPECT_THROW((void)linked.commit(), OSError) << "a link that took its place is not followed";
   EXPECT_THAT(server.commits(), IsEmpty());
 }
 

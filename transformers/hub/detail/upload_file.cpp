@@ -43,7 +43,8 @@ std::string hash_of(const UploadFile& file, Hash hash) {
 class UploadFile::Opened {
  public:
   explicit Opened(const std::filesystem::path& path) : path_(path) {
-    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not be waited for
+    // A pipe must not be waited for, and a link that takes the file's place meanwhile not be followed.
+    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     if (descriptor_ < 0) fail(path, errno);
   }
   ~Opened() { ::close(descriptor_); }
@@ -79,7 +80,11 @@ class UploadFile::Opened {
   int descriptor_;
 };
 
-UploadFile::UploadFile(const std::filesystem::path& file) : path_(file), stamp_(Opened(file).stamp()) {
+UploadFile::UploadFile(const std::filesystem::path& file) {
+  std::error_code code;
+  path_ = std::filesystem::canonical(file, code);
+  if (code) fail(file, code.value());
+  stamp_ = Opened(path_).stamp();
   size_bytes_ = stamp_.size_bytes;
 }
 
