@@ -1,39 +1,15 @@
 #include "transformers/checkpoint/detail/sharded.h"
 
-#include <map>
 #include <unordered_map>
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/shard_index.h"
 
 namespace transformers::detail {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int64_t kMostIndexBytes = 256 << 20;
-
-// Key → shard, as the index says it.
-using WeightMap = std::unordered_map<std::string_view, std::string_view>;
-
-WeightMap read_weight_map(const Json& index, const fs::path& file) {
-  const Json* map = index.find("weight_map");
-  if (!map || !map->is_object())
-    throw ValueError(str(file, ": the index has no object 'weight_map' from keys to files"));
-  if (map->size() == 0)
-    throw ValueError(
-        str(file, ": 'weight_map' is empty, expected the file of each key; save or fetch the index again"));
-  WeightMap out;
-  out.reserve(map->size());
-  for (const auto& [key, shard] : map->as_object()) {
-    if (!shard.is_string())
-      throw ValueError(
-          str(file, ": 'weight_map' gives ", quote(key), " a ", shard.type_name(), ", expected a file name"));
-    if (!out.emplace(key, shard.as_string()).second)
-      throw OSError(str(file, ": 'weight_map' names ", quote(key), " twice"));
-  }
-  return out;
-}
 
 // How the index of a dialect spells a key that its shard spells otherwise, and which of the two is the entry's name.
 struct KeySpelling {
@@ -66,36 +42,27 @@ std::pair<std::string, std::string> spellings(const CheckpointReader& shard, std
   return {std::string(key), std::string(key)};
 }
 
-fs::path shard_path(const fs::path& index_file, std::string_view name) {
-  if (name == "." || name.find('/') != std::string_view::npos)
-    throw ValueError(str(index_file, ": the shard ", quote(name), " is no plain file name in the same folder"));
-  if (name.ends_with(".json"))  // an index that names itself would never end
-    throw ValueError(str(index_file, ": the shard ", quote(name), " is no weights file"));
-  return path_inside(index_file.parent_path(), name, index_file.native());
-}
-
 class ShardedReader final : public CheckpointReader {
  public:
   explicit ShardedReader(const fs::path& index_file) {
-    const Json index = Json::parse_file(index_file, kMostIndexBytes);
-    const WeightMap map = read_weight_map(index, index_file);
-    std::map<std::string_view, size_t> shards;  // S11: sorted, distinct
-    for (const auto& [key, shard] : map) shards.emplace(shard, 0);
-    for (auto& [name, position] : shards) {
-      position = files_.size();
-      open_shard(index_file, name);
+    const auto index = read_shard_index(index_file);
+    std::unordered_map<std::string_view, size_t> positions;
+    for (const auto& name : index.shards) {
+      positions.emplace(name, files_.size());
+      open_shard(index_file, index.path_of(name));
     }
     check_dialects(index_file);
     Homes homes;
-    homes.reserve(map.size());
-    for (const auto& [key, shard] : map) {
-      auto [in_shard, name] = spellings(*shards_[shards.at(shard)], key);
+    homes.reserve(index.weight_map.size());
+    for (const auto& [key, shard] : index.weight_map) {
+      auto [in_shard, name] = spellings(*shards_[positions.at(shard)], key);
       if (!homes.emplace(std::move(in_shard), Home{shard, std::move(name)}).second)
         throw OSError(str(index_file, ": 'weight_map' names ", quote(key), " twice"));
     }
-    for (auto& [name, position] : shards) add_entries(index_file, homes, name, position);
+    for (size_t i = 0; i < index.shards.size(); ++i) add_entries(index_file, homes, index.shards[i], i);
     check_complete(index_file, homes);
-    if (const Json* metadata = index.find("metadata"); metadata && metadata->is_object()) metadata_ = *metadata;
+    metadata_ = index.metadata;
+    state_format(index_file);
   }
 
   std::span<const CheckpointEntry> entries() const override { return entries_; }
@@ -131,8 +98,20 @@ class ShardedReader final : public CheckpointReader {
                           " are of different kinds, ", shards_[0]->dialect(), " and ", shards_[i]->dialect()));
   }
 
-  void open_shard(const fs::path& index_file, std::string_view name) {
-    auto path = shard_path(index_file, name);
+  // P62: the shards say what their format is, the index does not.
+  void state_format(const fs::path& index_file) {
+    const auto stated = [&](size_t i) -> std::string {
+      const auto* format = shards_[i]->metadata().find("format");
+      return format && format->is_string() ? format->as_string() : std::string();
+    };
+    for (size_t i = 1; i < shards_.size(); ++i)
+      if (stated(i) != stated(0))
+        throw OSError(str(index_file, ": the shards ", files_[0].filename(), " and ", files_[i].filename(),
+                          " state different formats, ", quote(stated(0)), " and ", quote(stated(i))));
+    if (!stated(0).empty()) metadata_["format"] = stated(0);
+  }
+
+  void open_shard(const fs::path& index_file, fs::path path) {
     try {
       shards_.push_back(open_checkpoint(path));
     } catch (const FileNotFoundError&) {
