@@ -17,6 +17,7 @@
 #include "transformers/mapping/detail/model_view.h"
 #include "transformers/mapping/dialects/gguf.h"
 #include "transformers/mapping/dialects/gguf_export.h"
+#include "transformers/mapping/int8.h"
 #include "transformers/mapping/ops.h"
 
 namespace transformers {
@@ -63,7 +64,7 @@ Source open_source(const fs::path& path, const ConvertOptions& options) {
   const bool is_folder = fs::is_directory(path, ignored);
   const auto weights = is_folder ? weights_of(path, options.source_variant) : path;
   const auto folder = is_folder ? path : weights.parent_path();
-  Source source{.reader = open_checkpoint(weights)};
+  Source source{.reader = expand_int8(open_checkpoint(weights))};
   auto named = fs::absolute(path).lexically_normal();
   if (!named.has_filename()) named = named.parent_path();
   source.name = is_folder ? named.filename() : named.stem();
@@ -72,6 +73,9 @@ Source open_source(const fs::path& path, const ConvertOptions& options) {
   if (is_folder || !is_gguf) source.folder = folder.empty() ? fs::path(".") : folder;
   if (!is_gguf && fs::is_regular_file(folder / "config.json", ignored))
     source.config = read_config(folder / "config.json");
+  if (const auto* method = source.config.is_object() ? source.config.find("quantization_config") : nullptr;
+      method && is_int8_config(*method, (folder / "config.json").native()))
+    source.config.erase("quantization_config");  // the reader expands it
   return source;
 }
 
@@ -366,7 +370,7 @@ class Converter {
       if (config_.contains("torch_dtype")) out.config["torch_dtype"] = name;
       if (config_.contains("dtype") || !config_.contains("torch_dtype")) out.config["dtype"] = name;
     }
-    if (wanted_.is_int8) out.config["quantization_config"] = detail::int8_config();
+    if (wanted_.is_int8) out.config["quantization_config"] = int8_config();
   }
 
   std::optional<DataType> first_floating() const {

@@ -4,12 +4,11 @@
 
 #include "transformers/base/strings.h"
 #include "transformers/mapping/detail/conversion.h"
+#include "transformers/mapping/int8.h"
 
 namespace transformers::detail {
 
 namespace {
-
-constexpr std::string_view kFormat = "transformers.cpp-int8", kScaleSuffix = "_scale";
 
 bool is_matrix(const CheckpointWriteEntry& entry) {
   return entry.shape.size() == 2 && is_castable(entry.dtype) && element_count(entry.shape).value_or(0) > 0;
@@ -61,12 +60,10 @@ void quantize_entries(std::vector<CheckpointWriteEntry>& entries, Json& metadata
     out.push_back(
         {.name = name, .dtype = DataType::I8, .shape = shape, .bytes = [source] { return source->values(); }});
     out.push_back(
-        {.name = str(name, kScaleSuffix), .shape = {shape[0]}, .bytes = [source] { return source->scales(); }});
+        {.name = str(name, kInt8ScaleSuffix), .shape = {shape[0]}, .bytes = [source] { return source->scales(); }});
   }
   entries = std::move(out);
-  metadata["format"] = kFormat;
+  metadata["format"] = kInt8Format;
 }
-
-Json int8_config() { return Json::Object{{"quant_method", kFormat}, {"bits", 8}, {"scale_suffix", kScaleSuffix}}; }
 
 }  // namespace transformers::detail

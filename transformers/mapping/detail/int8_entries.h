@@ -13,7 +13,4 @@ namespace transformers::detail {
 void quantize_entries(std::vector<CheckpointWriteEntry>& entries, Json& metadata,
                       std::vector<ConvertedTensor>& tensors);
 
-/// What config.json says of such weights.
-[[nodiscard]] Json int8_config();
-
 }  // namespace transformers::detail
