@@ -15,8 +15,11 @@ int run(const Arguments& arguments) {
                      "transformers-cpp convert --help");
   if (arguments.has("dtype") && arguments.has("quantize"))
     throw UsageError("--dtype and --quantize exclude each other");
-  const auto report =
-      run_conversion(arguments, {.to = *to, .dtype = arguments.find("dtype"), .quantize = arguments.find("quantize")});
+  if (arguments.has("tf-format") && *to != "tf") throw UsageError("--tf-format belongs to --to tf");
+  const auto report = run_conversion(arguments, {.to = *to,
+                                                 .tf_format = arguments.text("tf-format", "h5"),
+                                                 .dtype = arguments.find("dtype"),
+                                                 .quantize = arguments.find("quantize")});
   if (arguments.has("json"))
     write_out(Json(json_of(arguments, report)).dump() + "\n");
   else
@@ -34,6 +37,11 @@ std::vector<OptionGroup> options() {
                         "",
                         "of floating tensors; default: as they are, GGUF's blocks as float32",
                         {"float32", "float16", "bfloat16"}},
+                       {"tf-format",
+                        ValueKind::Choice,
+                        "",
+                        "of --to tf: tf_model.h5 (the default), or model.ckpt with the names of TF 1",
+                        {"h5", "bundle"}},
                        {"max-shard-size", ValueKind::Text, "SIZE", "as 5GB or 500MiB; default 50GB, tf and flax 10GB"},
                        {"variant", ValueKind::Name, "NAME", "write weights called model.NAME.safetensors"},
                        {"quantize", ValueKind::Choice, "",
@@ -53,7 +61,8 @@ constinit const Command convert_command{
         "SRC is a folder, one file of weights in any format, an index of shards, or a Hub id. DST becomes a folder "
         "with "
         "the weights, config.json and the tokenizer's files, or one file of weights when it ends with .safetensors, "
-        ".bin, .h5, .msgpack or .gguf as --to says. DST is whole or as it was; one tensor is in memory at a time. "
+        ".bin, .h5, .index, .msgpack or .gguf as --to says. DST is whole or as it was; one tensor is in memory at a "
+        "time. "
         "--json prints {\"files\", \"left_out\", \"num_tensors\", \"source_size\", \"total_size\"}; sizes are in "
         "bytes.",
     .least_positional = 2,

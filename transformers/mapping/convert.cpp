@@ -400,7 +400,7 @@ std::vector<std::string_view> gguf_quantize_types() {
 }
 
 ConvertReport convert_checkpoint(const fs::path& source, const fs::path& destination, const ConvertOptions& options) {
-  const auto& target = detail::find_target(options.to);
+  const auto& target = detail::find_target(options);
   check_combination(target, destination, options);
   const auto opened = open_source(source, options);
   Converter converter(target, opened, options);

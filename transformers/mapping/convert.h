@@ -15,6 +15,9 @@ namespace transformers {
 
 struct ConvertOptions {
   std::string to = "safetensors";  // one of convert_targets()
+  /// Of "tf": "h5", or "bundle", a V2 checkpoint (`model.ckpt.index` and its data) with the variables of TF 1 programs,
+  /// for BERT, ALBERT and T5.
+  std::string tf_format = "h5";
   /// Of floating tensors: "float32", "float16" or "bfloat16"; integers keep their type. Absent: as they are; a GGUF
   /// file's all take the widest among them, block types counting as float32.
   std::optional<std::string> dtype = {};

@@ -18,6 +18,7 @@
 #include "transformers/checkpoint/keras_h5.h"
 #include "transformers/checkpoint/pickle.h"
 #include "transformers/checkpoint/safetensors.h"
+#include "transformers/checkpoint/tf_bundle.h"
 #include "transformers/checkpoint/weights_files.h"
 
 namespace transformers {
@@ -51,15 +52,23 @@ constexpr ConvertTarget kTargets[] = {
      .counts_parameters = true,
      .stated_format = "pt"},
     {.name = "tf",
+     .kind = "h5",
      .format = &keras_format,
      .file = "tf_model.h5",
      .shard_size = "10GB",
      .oversized = OversizedTensor::ClosesShard},
+    {.name = "tf", .kind = "bundle", .format = &tf_bundle_format, .file = "model.ckpt.index"},
 };
 
+constexpr std::string_view kUsualKind = "h5";
+constexpr bool is_usual(const ConvertTarget& target) { return target.kind.empty() || target.kind == kUsualKind; }
+
 constexpr auto kTargetNames = [] {
-  std::array<std::string_view, std::size(kTargets)> names;
-  for (size_t i = 0; i < names.size(); ++i) names[i] = kTargets[i].name;
+  std::array<std::string_view, static_cast<size_t>(std::count_if(std::begin(kTargets), std::end(kTargets), is_usual))>
+      names;
+  size_t count = 0;
+  for (const auto& target : kTargets)
+    if (is_usual(target)) names[count++] = target.name;
   return names;
 }();
 
@@ -124,6 +133,18 @@ int64_t parameters_of(std::span<const CheckpointWriteEntry> entries) {
   return count;
 }
 
+// The data of a TensorFlow checkpoint lies beside its index; that of an older one under the same name goes.
+void add_data_files(FileTransaction& transaction, std::vector<std::string>& files) {
+  const auto start = fs::path(files.front()).stem().native() + ".data-";
+  const auto in = [&](const fs::path& folder, const auto& found) {
+    for (const auto& entry : fs::directory_iterator(folder))
+      if (const auto name = entry.path().filename().native(); name.starts_with(start)) found(name);
+  };
+  in(transaction.folder(), [&](const std::string& name) { transaction.remove(name); });
+  in(transaction.staging_folder(), [&](const std::string& name) { files.push_back(name); });
+  std::sort(files.begin(), files.end());
+}
+
 std::vector<std::string> write_weights(FileTransaction& transaction, const ConvertTarget& target,
                                        const ConvertedCheckpoint& checkpoint, const ConvertOptions& options) {
   ShardedWriteOptions sharding{.name = weights_name(target, checkpoint),
@@ -136,7 +157,9 @@ std::vector<std::string> write_weights(FileTransaction& transaction, const Conve
   else
     sharding.max_shard_size = options.max_shard_size.value_or(std::string(target.shard_size));
   if (target.counts_parameters) sharding.total_parameters = parameters_of(checkpoint.entries);
-  return write_checkpoint(transaction, target.format->write, checkpoint.entries, sharding);
+  auto files = write_checkpoint(transaction, target.format->write, checkpoint.entries, sharding);
+  if (target.format == &tf_bundle_format) add_data_files(transaction, files);
+  return files;
 }
 
 std::vector<std::string> write_folder(const ConvertTarget& target, const fs::path& folder,
@@ -208,13 +231,18 @@ std::string layer_of(const std::string& name) {
 
 }  // namespace
 
-const ConvertTarget& find_target(std::string_view name) {
-  const auto* found =
-      std::find_if(std::begin(kTargets), std::end(kTargets), [&](const auto& target) { return target.name == name; });
-  if (found == std::end(kTargets))
-    throw ValueError(str(quote(name), " is no format to convert to; known are ",
-                         join(std::span<const std::string_view>(kTargetNames), ", ")));
-  return *found;
+const ConvertTarget& find_target(const ConvertOptions& options) {
+  bool is_known = false;
+  for (const auto& target : kTargets) {
+    if (target.name != options.to) continue;
+    is_known = true;
+    if (target.kind == options.tf_format || (target.kind.empty() && options.tf_format == kUsualKind)) return target;
+  }
+  if (is_known)
+    throw ValueError(str("the format ", options.to, " is not written as ", quote(options.tf_format),
+                         "; tf is written as h5 or bundle, and nothing else has a choice"));
+  throw ValueError(str(quote(options.to), " is no format to convert to; known are ",
+                       join(std::span<const std::string_view>(kTargetNames), ", ")));
 }
 
 bool is_single_file(const ConvertTarget& target, const fs::path& destination) {

@@ -15,6 +15,7 @@ namespace transformers::detail {
 /// A format to convert to, as its framework's save_pretrained writes it.
 struct ConvertTarget {
   std::string_view name = {};
+  std::string_view kind = {};  // among several of this name, ConvertOptions::tf_format
   const CheckpointFormat* format = nullptr;
   std::string_view file = {};        // of the weights; empty: named after the model
   std::string_view shard_size = {};  // empty: one file always
@@ -24,7 +25,7 @@ struct ConvertTarget {
   std::string (*index_key)(const std::string& name) = nullptr;
 };
 /// ValueError listing the known ones.
-[[nodiscard]] const ConvertTarget& find_target(std::string_view name);
+[[nodiscard]] const ConvertTarget& find_target(const ConvertOptions& options);
 
 /// A checkpoint ready to be written.
 struct ConvertedCheckpoint {
