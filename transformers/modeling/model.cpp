@@ -158,10 +158,9 @@ std::shared_ptr<torch::nn::Module> PreTrainedModel::get_output_embeddings() {
   return nullptr;
 }
 
-StateDict PreTrainedModel::state_dict() const {
+StateDict state_dict_of(torch::nn::Module& root) {
   StateDict out;
-  // The walk hands out references for writing; here they are only read.
-  visit_modules(const_cast<PreTrainedModel&>(*this), [&](const std::string& prefix, torch::nn::Module& module) {
+  visit_modules(root, [&](const std::string& prefix, torch::nn::Module& module) {
     const auto* facet = dynamic_cast<const nn::Facet*>(&module);
     const auto add = [&](const auto& items, bool buffers) {
       for (const auto& item : items) {
@@ -175,6 +174,9 @@ StateDict PreTrainedModel::state_dict() const {
   });
   return out;
 }
+
+// The walk hands out references for writing; here they are only read.
+StateDict PreTrainedModel::state_dict() const { return state_dict_of(const_cast<PreTrainedModel&>(*this)); }
 
 OrderedMap<std::string, std::string> PreTrainedModel::all_tied_weights_keys() const {
   OrderedMap<std::string, std::string> out;

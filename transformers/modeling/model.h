@@ -124,6 +124,8 @@ class PreTrainedModel : public nn::Module {
   ModelOutput run_with_hooks(ModelInputs& inputs);
 };
 
+/// The parameters and persistent buffers of any module under their names, in module order, shared ones under each name.
+[[nodiscard]] StateDict state_dict_of(torch::nn::Module& root);
 /// Walks a module tree: calls `visit(name of the module, module)` in registration order, parents first.
 void visit_modules(torch::nn::Module& root, const std::function<void(const std::string&, torch::nn::Module&)>& visit);
 /// Replaces the parameter or buffer with the dotted `name`; throws KeyError naming it.
