@@ -76,10 +76,16 @@ Json WeightStore::index() const {
   for (const auto& name : names()) {
     const auto* weight = on_disk(name);
     if (!weight) continue;
-    rows.emplace_back(name,
-                      Json(Json::Object{{"safetensors_file", weight->reader->files()[weight->entry->file].native()},
-                                        {"weight_name", weight->entry->name},
-                                        {"dtype", std::string(info(to_data_type(weight->dtype)).name)}}));
+    const auto file = std::filesystem::absolute(weight->reader->files()[weight->entry->file]);
+    if (file.extension() == ".dat")  // the older form, whose values are of this type already
+      rows.emplace_back(
+          name,
+          Json(Json::Object{{"dtype", std::string(info(weight->entry->dtype).name)},
+                            {"shape", Json(Json::Array(weight->entry->shape.begin(), weight->entry->shape.end()))}}));
+    else
+      rows.emplace_back(name, Json(Json::Object{{"safetensors_file", file.native()},
+                                                {"weight_name", weight->entry->name},
+                                                {"dtype", std::string(info(to_data_type(weight->dtype)).name)}}));
   }
   return Json(std::move(rows));
 }
