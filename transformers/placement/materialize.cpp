@@ -3,6 +3,9 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/dtypes/quants.h"
@@ -23,10 +26,23 @@ at::Tensor view(const SharedBytes& data, const CheckpointEntry& entry, at::Scala
   return reinterpret_cast<uintptr_t>(address) % mapped.element_size() == 0 ? mapped : mapped.clone();
 }
 
-at::Tensor expand(const SharedBytes& data, const CheckpointEntry& entry) {
-  auto out = at::empty(entry.shape, at::kFloat);
-  const auto count = static_cast<size_t>(out.numel());
-  dequantize(entry.dtype, data.bytes, {out.mutable_data_ptr<float>(), count});
+// Blocks as floats of `dtype`, a piece at a time: a whole copy in float32 would be more memory than the model may take.
+at::Tensor expand(const SharedBytes& data, const CheckpointEntry& entry, at::ScalarType dtype) {
+  const auto& block = info(entry.dtype);
+  auto out = at::empty(entry.shape, dtype);
+  const auto count = out.numel();
+  const bool is_direct = dtype == at::kFloat;
+  const int64_t piece = is_direct ? count : int64_t{4096} * block.block_elements;
+  std::vector<float> floats(is_direct ? 0 : static_cast<size_t>(std::min(piece, count)));
+  const auto flat = out.view(-1);
+  for (int64_t begin = 0; begin < count; begin += piece) {
+    const auto size = std::min(piece, count - begin);
+    const auto bytes = data.bytes.subspan(static_cast<size_t>(begin / block.block_elements * block.block_bytes),
+                                          static_cast<size_t>(size / block.block_elements * block.block_bytes));
+    auto* target = is_direct ? out.mutable_data_ptr<float>() : floats.data();
+    dequantize(entry.dtype, bytes, {target, static_cast<size_t>(size)});
+    if (!is_direct) flat.narrow(0, begin, size).copy_(at::from_blob(target, {size}, at::kFloat));
+  }
   return out;
 }
 
@@ -42,7 +58,7 @@ at::Tensor materialize(const CheckpointReader& reader, const CheckpointEntry& en
                        at::ScalarType dtype) {
   const auto data = reader.bytes(entry);
   const auto type = to_scalar_type(entry.dtype);
-  auto tensor = type ? view(data, entry, *type) : expand(data, entry);
+  auto tensor = type ? view(data, entry, *type) : expand(data, entry, at::isFloatingType(dtype) ? dtype : at::kFloat);
   // Turned weights get memory of their own: products want rows in order.
   if (op != Op::Rename) tensor = apply(op, tensor, heads, entry.name).contiguous();
   if (at::isFloatingType(tensor.scalar_type()) && tensor.scalar_type() != dtype) tensor = tensor.to(dtype);
