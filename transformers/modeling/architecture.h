@@ -53,7 +53,8 @@ struct Architecture {
   std::shared_ptr<PretrainedConfig> (*config)() = nullptr;
   Few<ModelClass, 16> classes = {};
   Few<std::string_view> no_split = {};
-  Few<std::string_view> keep_in_fp32 = {};
+  Few<std::string_view> keep_in_fp32 = {};         // parts of names that stay float32 in a float16 model
+  Few<std::string_view> keep_in_fp32_strict = {};  // and in a bfloat16 one too
   Few<std::string_view> ignore_unexpected = {};
   std::span<const KeyRule> file_rules = {};  // names in the files of the Hub where they are not ours; undone on save
   std::span<const KeyRule> key_rules = {};   // other layouts that its checkpoints come in; read only

@@ -1,5 +1,7 @@
 #include "transformers/nn/dtypes.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "transformers/base/error.h"
@@ -38,12 +40,25 @@ DataType to_data_type(c10::ScalarType type) {
   throw ValueError(str("no checkpoint format stores the type ", c10::toString(type)));
 }
 
+constexpr std::string_view kUseFloating = "; use float32, float16, bfloat16 or float64";
+
+static bool is_computed(c10::ScalarType type) {  // float8 is floating too, and no model runs in it
+  constexpr c10::ScalarType kComputed[] = {c10::kFloat, c10::kHalf, c10::kBFloat16, c10::kDouble};
+  return std::find(std::begin(kComputed), std::end(kComputed), type) != std::end(kComputed);
+}
+
 c10::ScalarType floating_type(std::string_view name, std::string_view where) {
   const auto type = data_type_from_name(name);
   const auto scalar = type ? to_scalar_type(*type) : std::nullopt;
-  if (scalar && c10::isFloatingType(*scalar)) return *scalar;
-  throw ValueError(str(where, ": the dtype ", quote(name), type ? " is not a floating type" : " is not known",
-                       "; use float32, float16, bfloat16 or float64"));
+  if (scalar && is_computed(*scalar)) return *scalar;
+  throw ValueError(str(where, ": the dtype ", quote(name),
+                       type ? " is no floating type that models compute in" : " is not known", kUseFloating));
+}
+
+c10::ScalarType floating_type(Dtype type, std::string_view where) {
+  if (is_computed(type)) return type;
+  throw ValueError(
+      str(where, ": the dtype ", c10::toString(type), " is no floating type that models compute in", kUseFloating));
 }
 
 }  // namespace transformers

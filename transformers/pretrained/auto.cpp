@@ -7,8 +7,8 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
-#include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
+#include "transformers/pretrained/detail/dtype_choice.h"
 #include "transformers/pretrained/detail/source.h"
 
 namespace transformers {
@@ -137,11 +137,12 @@ LoadResult<PreTrainedModel> AutoModelOf<kTask>::from_pretrained(const std::optio
 
 template <Task kTask>
 std::shared_ptr<PreTrainedModel> AutoModelOf<kTask>::from_config(const std::shared_ptr<PretrainedConfig>& config,
-                                                                 const std::optional<std::string>& dtype) {
+                                                                 const FromConfigOptions& options) {
   if (!config) throw TypeError("from_config needs a config, none was given");
-  const auto name = dtype ? *dtype : config->dtype.value_or("float32");
-  const nn::ParameterScope scope({.dtype = floating_type(name, "dtype")});
   const auto& row = class_for(*config, kTask);
+  const auto dtype = dtype_of_config(*config, options.dtype, str(row.name, ": dtype"));
+  if (options.attn_implementation) config->attn_implementation = *options.attn_implementation;
+  const nn::ParameterScope scope({.dtype = dtype});
   return without_torch_errors(row.name, [&] { return row.make(config, Json::object()); });
 }
 

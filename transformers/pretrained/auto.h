@@ -30,15 +30,22 @@ void register_model_class(const std::string& model_type, const ModelClass& row, 
 /// first. Throws ValueError listing the architecture's classes when there is none.
 [[nodiscard]] const ModelClass& class_for(const PretrainedConfig& config, Task task);
 
+/// Arguments of from_config.
+struct FromConfigOptions {
+  std::optional<DtypeArg> dtype = {};
+  std::optional<std::string> attn_implementation = {};  // "eager", "sdpa" or a registered name
+};
+
 /// Loads the class for a task.
 template <Task kTask>
 struct AutoModelOf {
   AutoModelOf() = delete;  // made by from_pretrained and from_config only
   [[nodiscard]] static LoadResult<PreTrainedModel> from_pretrained(const std::optional<std::string>& name_or_path,
                                                                    const FromPretrainedOptions& options = {});
-  /// A model with fresh weights, in training mode.
+  /// A model with fresh weights, in training mode: of `dtype`, else of the config's, else of the process's default. The
+  /// config then says the type.
   [[nodiscard]] static std::shared_ptr<PreTrainedModel> from_config(const std::shared_ptr<PretrainedConfig>& config,
-                                                                    const std::optional<std::string>& dtype = {});
+                                                                    const FromConfigOptions& options = {});
   /// Makes the user's class the one for this task: `AutoModel::register_("mine", model_class<MyModel>("MyModel",
   /// Task::Base))`. The config class is registered first. Throws ValueError when there is one, unless `exist_ok`.
   static void register_(const std::string& model_type, ModelClass row, bool exist_ok = false) {

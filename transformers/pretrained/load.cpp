@@ -12,6 +12,7 @@
 #include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
 #include "transformers/placement/dispatch.h"
+#include "transformers/pretrained/detail/dtype_choice.h"
 #include "transformers/pretrained/detail/fill.h"
 #include "transformers/pretrained/detail/key_mapping.h"
 #include "transformers/pretrained/detail/report.h"
@@ -22,30 +23,10 @@ namespace transformers {
 
 namespace {
 
-// The floating type that the model gets: asked for, or "auto": config, then the first floating tensor of the file.
-at::ScalarType choose_dtype(const FromPretrainedOptions& options, const PretrainedConfig& config,
-                            const Source& source) {
-  const auto* reader = source.reader.get();
-  const auto wanted = options.dtype.value_or("float32");
-  if (wanted != "auto") return floating_type(wanted, "dtype");
-  if (config.dtype) return floating_type(*config.dtype, source.config_origin + ": 'dtype'");
-  if (reader) {
-    if (const auto* stated = reader->metadata().find("dtype"); stated && stated->is_string())
-      return floating_type(stated->as_string(), "the index");
-    for (const auto& entry : reader->entries()) {
-      const auto& row = info(entry.dtype);
-      const auto type = to_scalar_type(entry.dtype);
-      if (row.is_floating && !row.is_quantized && type && row.block_bytes > 1) return *type;
-    }
-  }
-  return at::kFloat;
-}
-
-std::shared_ptr<PreTrainedModel> build_on_meta(const ModelClass& row, const std::shared_ptr<PretrainedConfig>& config,
-                                               const Json& arguments, at::ScalarType dtype, const std::string& origin) {
-  const nn::ParameterScope scope({.device = at::kMeta, .dtype = dtype});
+std::shared_ptr<PreTrainedModel> build_described(const ModelClass& row, const std::shared_ptr<PretrainedConfig>& config,
+                                                 const Json& arguments, Dtype dtype, const std::string& origin) {
   try {
-    return row.make(config, arguments);
+    return build_on_meta(row, config, dtype, arguments);
   } catch (const ValueError& error) {
     throw ValueError(str(origin, ": the config does not describe a model: ", error.what()));
   }
@@ -106,7 +87,7 @@ void refuse_empty_shell(const PreTrainedModel& model, const std::set<std::string
 }
 
 LoadingInfo fill(PreTrainedModel& model, const PretrainedConfig& config, const Source& source,
-                 const FromPretrainedOptions& options, at::ScalarType dtype, WeightStore& weights) {
+                 const FromPretrainedOptions& options, WeightStore& weights) {
   const auto& where = source.snapshot.source;
   const auto tensors = describe(model.state_dict());
   const auto prefix = model.base_model_prefix();
@@ -122,7 +103,6 @@ LoadingInfo fill(PreTrainedModel& model, const PretrainedConfig& config, const S
   const auto filled = fill_from_checkpoint(model,
                                            {.plan = &plan,
                                             .reader = source.reader,
-                                            .dtype = dtype,
                                             .source = where,
                                             .device_map = map,
                                             .offload_folder = options.offload_folder},
@@ -162,6 +142,14 @@ std::shared_ptr<GenerationConfig> generation_config_of(const Source& source, con
 
 }  // namespace
 
+std::shared_ptr<PreTrainedModel> build_on_meta(const ModelClass& row, const std::shared_ptr<PretrainedConfig>& config,
+                                               Dtype dtype, const Json& arguments) {
+  const nn::ParameterScope scope({.device = at::kMeta, .dtype = dtype});
+  auto model = row.make(config, arguments);
+  keep_in_fp32(*model, dtype);
+  return model;
+}
+
 void throw_not_registered(const std::type_info& type) {
   throw TypeError(
       str("the class ", type.name(), " is not registered; name a class of models/ or add it to an Architecture"));
@@ -190,15 +178,15 @@ LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<Pret
                           "), which this version does not compute with"));
   open_weights(source, options);
   check_layers(*config, *source.reader, source.config_origin);
-  const auto dtype = choose_dtype(options, *config, source);
+  const auto dtype = choose_dtype(options, *config, source, row.name);
   config->dtype = std::string(info(to_data_type(dtype)).name);
   return without_torch_errors(name, [&] {
-    auto model = build_on_meta(row, config, options.kwargs, dtype, source.config_origin);
+    auto model = build_described(row, config, options.kwargs, dtype, source.config_origin);
     if (options.device_map)
       model->hf_device_map = resolve_device_map(
           *model, *options.device_map, {.max_memory = options.max_memory, .offload_buffers = options.offload_buffers});
     const auto weights = std::make_shared<WeightStore>();
-    auto loading_info = fill(*model, *config, source, options, dtype, *weights);
+    auto loading_info = fill(*model, *config, source, options, *weights);
     check_complete(*model, *weights);
     dispatch(*model, weights, options);
     if (model->can_generate()) model->generation_config = generation_config_of(source, *config);
@@ -220,7 +208,7 @@ PreTrainedModel& load_tf_weights(PreTrainedModel& model, const PretrainedConfig&
   const auto device = model.device();
   without_torch_errors(file.native(), [&] {
     WeightStore none_apart;
-    fill(model, config, source, {}, model.dtype(), none_apart);
+    fill(model, config, source, {}, none_apart);
     if (!device.is_cpu()) model.to(device);
   });
   return model;

@@ -13,6 +13,7 @@
 #include "transformers/base/json.h"
 #include "transformers/hub/options.h"
 #include "transformers/modeling/model.h"
+#include "transformers/nn/dtypes.h"
 
 namespace transformers {
 
@@ -58,9 +59,10 @@ struct FromPretrainedOptions {
   std::string revision = "main";
   std::optional<bool> use_safetensors = {};
   std::optional<std::string> attn_implementation = {};  // "eager", "sdpa" or a registered name
-  std::optional<std::string> dtype = {};        // "auto", "float32", "bfloat16", "float16", "float64"; absent: float32
-  std::optional<DeviceMapArg> device_map = {};  // "auto", "balanced" …, a device, or modules → devices
-  std::optional<MaxMemory> max_memory = {};     // for automatic maps; absent: what is free
+  /// "auto", a name or a type: float32, bfloat16, float16, float64; absent: the process's default, float32 as a rule.
+  std::optional<DtypeArg> dtype = {}, torch_dtype = {};      // the latter: the older name, for want of the former
+  std::optional<DeviceMapArg> device_map = {};               // "auto", "balanced" …, a device, or modules → devices
+  std::optional<MaxMemory> max_memory = {};                  // for automatic maps; absent: what is free
   std::optional<std::filesystem::path> offload_folder = {};  // for weights on "disk" that cannot be read in place
   bool offload_buffers = false;
   std::optional<bool> low_cpu_mem_usage = {};  // always so; false together with a device_map: ValueError
@@ -81,6 +83,12 @@ struct FromPretrainedOptions {
 /// half built is left behind.
 [[nodiscard]] LoadResult<PreTrainedModel> load_pretrained(const std::optional<std::string>& name_or_path,
                                                           const ModelClass& row, const FromPretrainedOptions& options);
+
+/// The model that a checkpoint is loaded into: on the meta device, in `dtype` but for what its architecture keeps in
+/// float32. `arguments` go to the constructor.
+[[nodiscard]] std::shared_ptr<PreTrainedModel> build_on_meta(const ModelClass& row,
+                                                             const std::shared_ptr<PretrainedConfig>& config,
+                                                             Dtype dtype, const Json& arguments = Json::object());
 
 /// Fills `model` from a TensorFlow checkpoint, `path` being what its files share (`model.ckpt`) or its index; TF 1's
 /// names of BERT, ALBERT and T5 are known. `config`: the model's. Tensors that the file lacks stay as they are; they

@@ -17,10 +17,9 @@ std::shared_ptr<PreTrainedModel> empty_shell(const Arguments& arguments, const F
   if (name.empty() && !config->architectures.empty()) name = config->architectures.front();
   const auto* row = name.empty() ? &class_for(*config, Task::Base) : find_model_class(name);
   if (!row) throw ValueError(str(arguments.positional.front(), ": no class is called ", quote(name)));
-  const auto wanted = options.dtype.value_or("auto");
-  const auto dtype = floating_type(wanted == "auto" ? config->dtype.value_or("float32") : wanted, "dtype");
-  const nn::ParameterScope scope({.device = at::kMeta, .dtype = dtype});
-  return row->make(config, Json::object());
+  const auto wanted = arguments.text("dtype", "auto");
+  return build_on_meta(*row, config,
+                       floating_type(wanted == "auto" ? config->dtype.value_or("float32") : wanted, "dtype"));
 }
 
 Json json_of(const Device& device) {

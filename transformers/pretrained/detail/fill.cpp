@@ -45,18 +45,12 @@ const Device& device_of(const DeviceMap* map, const std::string& name) {
   return device ? *device : kOnCpu;
 }
 
-bool keeps_float32(const Architecture& architecture, const std::string& name, at::ScalarType dtype) {
-  if (dtype != at::kHalf) return false;
-  const auto parts = split(name, '.');
-  return std::any_of(architecture.keep_in_fp32.begin(), architecture.keep_in_fp32.end(), [&](std::string_view module) {
-    return std::find(parts.begin(), parts.end(), module) != parts.end();
-  });
-}
-
 class Filler {
  public:
   Filler(PreTrainedModel& model, const FillRequest& request, WeightStore& weights)
-      : model_(model), request_(request), weights_(weights) {}
+      : model_(model), request_(request), weights_(weights) {
+    for (const auto& [name, tensor] : model.state_dict()) types_.emplace(name, tensor.scalar_type());
+  }
 
   void read() {
     const auto& planned = request_.plan->tensors;
@@ -69,7 +63,7 @@ class Filler {
     };
     // Views of the mapping cost nothing; threads pay only where tensors are expanded or cast.
     const bool all_views = std::all_of(planned.begin(), planned.end(), [&](const PlannedTensor& tensor) {
-      return tensor.op == Op::Rename && to_scalar_type(tensor.entry->dtype) == request_.dtype;
+      return tensor.op == Op::Rename && to_scalar_type(tensor.entry->dtype) == types_.at(tensor.name);
     });
     run_parallel(values.size(), read_one,
                  {.threads = all_views ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, 4u)});
@@ -78,9 +72,8 @@ class Filler {
 
   // Integer weights would load and fail in the first product.
   void check_types() const {
-    const auto state = model_.state_dict();
     for (const auto& [name, value] : values_)
-      if (at::isFloatingType(state.at(name).scalar_type()) != at::isFloatingType(value.dtype()))
+      if (at::isFloatingType(types_.at(name)) != at::isFloatingType(value.dtype()))
         throw RuntimeError(str(request_.source, ": ", quote(name), " is of type ",
                                info(to_data_type(value.dtype())).name,
                                " in the checkpoint, the model needs a floating type there"));
@@ -132,7 +125,8 @@ class Filler {
   }
 
   Value read_planned(const PlannedTensor& planned) const {
-    const auto type = keeps_float32(model_.architecture(), planned.name, request_.dtype) ? at::kFloat : request_.dtype;
+    const auto wanted = types_.at(planned.name);
+    const auto type = at::isFloatingType(wanted) ? wanted : at::kFloat;  // the latter is an error, later
     if (is_for_disk(planned.name) && can_stay(planned))
       return {.disk = DiskWeight{request_.reader, planned.entry, final_type(*planned.entry, type)}};
     auto tensor = materialize(*request_.reader, *planned.entry, planned.op, planned.heads, type);
@@ -186,6 +180,7 @@ class Filler {
   PreTrainedModel& model_;
   const FillRequest& request_;
   WeightStore& weights_;
+  std::unordered_map<std::string, at::ScalarType> types_;  // of the model's tensors
   Values values_;
   std::vector<std::pair<std::string, std::string>> aliases_;
 };

@@ -18,7 +18,6 @@ namespace transformers {
 struct FillRequest {
   const LoadPlan* plan = nullptr;
   std::shared_ptr<const CheckpointReader> reader = {};
-  at::ScalarType dtype = at::kFloat;      // of floating weights
   std::string source = {};                // for errors
   const DeviceMap* device_map = nullptr;  // null: all on the CPU
   std::optional<std::filesystem::path> offload_folder = {};

@@ -12,6 +12,7 @@
 #include "transformers/config/config_file.h"
 #include "transformers/mapping/dialects.h"
 #include "transformers/mapping/dialects/gguf.h"
+#include "transformers/pretrained/detail/dtype_choice.h"
 #include "transformers/pretrained/detail/state_dict_reader.h"
 
 namespace transformers {
@@ -184,10 +185,11 @@ FromPretrainedOptions modern_options(const FromPretrainedOptions& options) {
                                                          {"trust_remote_code", Fate::Warned},
                                                          {"use_auth_token", Fate::Deprecated}};
   FromPretrainedOptions out = options;
+  if (!out.dtype) out.dtype = out.torch_dtype;
   for (const auto& [key, fate] : table) {
     const auto* found = out.kwargs.find(key);
     if (!found) continue;
-    if (fate == Fate::Dtype && !out.dtype && found->is_string()) out.dtype = found->as_string();
+    if (fate == Fate::Dtype && !out.dtype && !found->is_null()) out.dtype = dtype_from_json(*found, key);
     if (fate == Fate::Warned) logging::warning(str(quote(key), " has no effect: no code of a repository is ever run"));
     if (fate == Fate::Deprecated) logging::deprecated(str(quote(key), " is deprecated and has no effect; use 'token'"));
     out.kwargs.erase(key);
