@@ -111,10 +111,20 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-// As the library's own sink, but safe to show.
+// As the library's own sink, but safe to show: the lines under a record's first are indented, so that none of them
+// looks like a record of its own.
 void show_record(const logging::Record& record) {
   constexpr std::string_view names[] = {"debug", "info", "warning", "error"};
-  write_error(str(names[static_cast<size_t>(record.level)], ": ", printable_line(record.text), "\n"));
+  constexpr std::string_view kIndent = "  ";
+  std::string out;
+  for (const auto& line : split(record.text, '\n')) {
+    if (out.empty())
+      out = str(names[static_cast<size_t>(record.level)], ": ");
+    else if (!line.starts_with(kIndent))
+      out += kIndent;
+    out += printable_line(line) + "\n";
+  }
+  write_error(out);
 }
 
 }  // namespace

@@ -106,11 +106,11 @@ LoadingInfo fill(PreTrainedModel& model, const PretrainedConfig& config, const S
                                             .source = where,
                                             .device_map = map,
                                             .offload_folder = options.offload_folder},
-                                           weights, info.missing_keys);
+                                           weights, info);
   for (const auto pattern : model.model_class().ignore_missing)
     std::erase_if(info.missing_keys, [&](const std::string& key) { return key_matches(pattern, key); });
-  refuse_empty_shell(model, filled, *source.reader, where);
-  info.verdict = judge(info, model);
+  info.verdict = judge(info, model, options.ignore_mismatched_sizes);
+  if (info.verdict != LoadingVerdict::Fatal) refuse_empty_shell(model, filled, *source.reader, where);
   report_loading(info, model, where, options.ignore_mismatched_sizes);
   initialise_missing(model, filled, map, weights);
   return info;

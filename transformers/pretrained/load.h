@@ -19,14 +19,15 @@ namespace transformers {
 
 /// What a load's differences mean. Harmless: a new head, or another task's head left out. Suspicious: a weight of the
 /// base model that is missing or unused, or of another shape, or a checkpoint of this very class that does not fit it.
-enum class LoadingVerdict { Complete, Harmless, Suspicious };
+/// Fatal: weights that could not be loaded, or of another shape where that was not allowed; an error follows.
+enum class LoadingVerdict { Complete, Harmless, Suspicious, Fatal };
 
 /// Which keys of the model and of the checkpoint did not meet, and how.
 struct LoadingInfo {
   std::set<std::string> missing_keys, unexpected_keys;
   // key, shape in the checkpoint, shape in the model
   std::set<std::tuple<std::string, std::vector<int64_t>, std::vector<int64_t>>> mismatched_keys;
-  std::vector<std::string> error_msgs;
+  std::vector<std::string> error_msgs;  // "key: what is wrong with it"
   LoadingVerdict verdict = LoadingVerdict::Complete;
 };
 

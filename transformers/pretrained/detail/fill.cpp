@@ -71,12 +71,16 @@ class Filler {
   }
 
   // Integer weights would load and fail in the first product.
-  void check_types() const {
+  void check_types(std::vector<std::string>& errors) {
+    std::vector<std::string> wrong;
     for (const auto& [name, value] : values_)
-      if (at::isFloatingType(types_.at(name)) != at::isFloatingType(value.dtype()))
-        throw RuntimeError(str(request_.source, ": ", quote(name), " is of type ",
-                               info(to_data_type(value.dtype())).name,
-                               " in the checkpoint, the model needs a floating type there"));
+      if (at::isFloatingType(types_.at(name)) != at::isFloatingType(value.dtype())) wrong.push_back(name);
+    std::sort(wrong.begin(), wrong.end(), natural_less);
+    for (const auto& name : wrong) {
+      errors.push_back(str(name, ": is of type ", info(to_data_type(values_.at(name).dtype())).name,
+                           " in the checkpoint, the model needs ", info(to_data_type(types_.at(name))).name));
+      values_.erase(name);
+    }
   }
 
   // A key that the class ties may lie in a file under any of its names.
@@ -220,12 +224,12 @@ void initialise_on_cpu(PreTrainedModel& model, const std::set<std::string>& miss
 }  // namespace
 
 std::set<std::string> fill_from_checkpoint(PreTrainedModel& model, const FillRequest& request, WeightStore& weights,
-                                           std::set<std::string>& missing) {
+                                           LoadingInfo& info) {
   create_offload_folder(request);
   Filler filler(model, request, weights);
   filler.read();
-  filler.check_types();
-  filler.tie(missing);
+  filler.check_types(info.error_msgs);
+  filler.tie(info.missing_keys);
   return filler.assign();
 }
 

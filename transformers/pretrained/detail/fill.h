@@ -11,6 +11,7 @@
 #include "transformers/modeling/model.h"
 #include "transformers/placement/device_map.h"
 #include "transformers/placement/weight_store.h"
+#include "transformers/pretrained/load.h"
 
 namespace transformers {
 
@@ -23,12 +24,13 @@ struct FillRequest {
   std::optional<std::filesystem::path> offload_folder = {};
 };
 
-/// Reads, casts and places what `plan` found, ties what the class declares unless the file contradicts it, and notes in
-/// `missing` what a tie supplied. What the map offloads stays on meta in the model and goes into `weights`. Returns the
-/// names that have values. Throws RuntimeError for types that do not fit, ValueError when weights must be written to be
-/// offloaded and there is no `offload_folder`.
+/// Reads what `plan` found, casts it to the types that the model on meta has, places it, and ties what the class
+/// declares unless the file contradicts it; takes out of `info.missing_keys` what a tie supplied and adds to
+/// `info.error_msgs` weights whose type does not fit. What the map offloads stays on meta in the model and goes into
+/// `weights`. Returns the names that have values. Throws ValueError when weights must be written to be offloaded and
+/// there is no `offload_folder`.
 [[nodiscard]] std::set<std::string> fill_from_checkpoint(PreTrainedModel& model, const FillRequest& request,
-                                                         WeightStore& weights, std::set<std::string>& missing);
+                                                         WeightStore& weights, LoadingInfo& info);
 
 /// Initialises what is not in `filled`, by the model's own rules, and places it.
 void initialise_missing(PreTrainedModel& model, const std::set<std::string>& filled, const DeviceMap* device_map,
