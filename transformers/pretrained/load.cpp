@@ -7,6 +7,7 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/config/generation_config.h"
+#include "transformers/mapping/int8.h"
 #include "transformers/mapping/key_match.h"
 #include "transformers/mapping/load_plan.h"
 #include "transformers/nn/dtypes.h"
@@ -164,6 +165,19 @@ static void check_layers(const PretrainedConfig& config, const CheckpointReader&
                          reader.entries().size(), " tensors; config and weights do not belong together"));
 }
 
+// True when the config says that the weights are int8 as we write it. They are expanded, and the model is no longer
+// quantised. ImportError for what other libraries quantised.
+static bool take_quantization_config(PretrainedConfig& config, const Source& source) {
+  const auto* method = config.extra.find("quantization_config");
+  if (!method || method->is_null()) return false;
+  if (!is_int8_config(*method, source.config_origin))
+    throw ImportError(str(source.snapshot.source, ": the weights are quantised (",
+                          method->is_object() ? method->get("quant_method", "?") : "?",
+                          "), which this version does not compute with"));
+  config.extra.erase("quantization_config");
+  return true;
+}
+
 LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<PretrainedConfig>& config,
                                       const ModelClass& row, const FromPretrainedOptions& options) {
   const auto& name = source.snapshot.source;
@@ -172,11 +186,11 @@ LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<Pret
   if (config->output_attentions && options.attn_implementation.value_or("eager") != "eager")
     throw ValueError(str("output_attentions needs attn_implementation eager, ", quote(*options.attn_implementation),
                          " was asked for"));
-  if (const auto* method = config->extra.find("quantization_config"); method && !method->is_null())
-    throw ImportError(str(name, ": the weights are quantised (",
-                          method->is_object() ? method->get("quant_method", "?") : "?",
-                          "), which this version does not compute with"));
+  const bool says_int8 = take_quantization_config(*config, source);
   open_weights(source, options);
+  if (says_int8 && !source.is_int8)
+    throw OSError(str(source.config_origin, ": says that the weights are ", kInt8Format,
+                      ", and their files do not; remove quantization_config, or quantise the model again"));
   check_layers(*config, *source.reader, source.config_origin);
   const auto dtype = choose_dtype(options, *config, source, row.name);
   config->dtype = std::string(info(to_data_type(dtype)).name);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <thread>
 #include <unordered_map>
 
@@ -133,8 +134,17 @@ class Filler {
     const auto type = at::isFloatingType(wanted) ? wanted : at::kFloat;  // the latter is an error, later
     if (is_for_disk(planned.name) && can_stay(planned))
       return {.disk = DiskWeight{request_.reader, planned.entry, final_type(*planned.entry, type)}};
+    const auto turn = wait_for_turn(planned);
     auto tensor = materialize(*request_.reader, *planned.entry, planned.op, planned.heads, type);
     return placed(planned.name, std::move(tensor));
+  }
+
+  // What is made with a copy on the way takes memory beside the model's: large ones one at a time (L03).
+  [[nodiscard]] std::unique_lock<std::mutex> wait_for_turn(const PlannedTensor& planned) const {
+    constexpr uint64_t kLarge = 16 << 20;
+    const bool has_copy = planned.op != Op::Rename || planned.entry->offset == 0;
+    if (!has_copy || planned.entry->size_bytes < kLarge) return {};
+    return std::unique_lock(turn_);
   }
 
   // Integer weights are never cast.
@@ -145,8 +155,10 @@ class Filler {
 
   // In a safetensors file a weight is read where it is, if nothing but a cast is to be done.
   [[nodiscard]] bool can_stay(const PlannedTensor& planned) const {
-    const auto& file = request_.reader->files()[planned.entry->file];
-    return planned.op == Op::Rename && file.extension() == ".safetensors" && to_scalar_type(planned.entry->dtype);
+    const auto& entry = *planned.entry;
+    if (entry.offset == 0) return false;  // made by the reader, from others or from memory
+    const auto& file = request_.reader->files()[entry.file];
+    return planned.op == Op::Rename && file.extension() == ".safetensors" && to_scalar_type(entry.dtype);
   }
 
   [[nodiscard]] Value placed(const std::string& name, at::Tensor tensor) const {
@@ -185,6 +197,7 @@ class Filler {
   const FillRequest& request_;
   WeightStore& weights_;
   std::unordered_map<std::string, at::ScalarType> types_;  // of the model's tensors
+  mutable std::mutex turn_;
   Values values_;
   std::vector<std::pair<std::string, std::string>> aliases_;
 };

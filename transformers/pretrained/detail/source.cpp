@@ -12,6 +12,7 @@
 #include "transformers/config/config_file.h"
 #include "transformers/mapping/dialects.h"
 #include "transformers/mapping/dialects/gguf.h"
+#include "transformers/mapping/int8.h"
 #include "transformers/pretrained/detail/dtype_choice.h"
 #include "transformers/pretrained/detail/state_dict_reader.h"
 
@@ -132,18 +133,23 @@ static void check_format(const CheckpointReader& reader, const FromPretrainedOpt
         str(reader.files().front(), ": holds bfloat16 weights, which become float32; set dtype to keep them"));
 }
 
+static void open_file(Source& source, const fs::path& file, const FromPretrainedOptions& options) {
+  auto reader = open_checkpoint(file);
+  source.is_int8 = is_int8_checkpoint(*reader);
+  source.reader = expand_int8(std::move(reader));
+  check_format(*source.reader, options);
+}
+
 void open_weights(Source& source, const FromPretrainedOptions& options) {
   if (source.reader) return;
   const auto& snapshot = source.snapshot;
   if (!snapshot.weights_file.empty()) {
     check_single(snapshot.weights_file, options);
-    source.reader = open_checkpoint(snapshot.weights_file);
-    return check_format(*source.reader, options);
+    return open_file(source, snapshot.weights_file, options);
   }
   for (const auto& [file, rule] : candidates(options)) {
     if (!rule->is_wanted(options) || !snapshot.has(file)) continue;
-    source.reader = open_checkpoint(snapshot.file(file));
-    return check_format(*source.reader, options);
+    return open_file(source, snapshot.file(file), options);
   }
   no_weights(snapshot, options);
 }

@@ -15,6 +15,7 @@ struct Source {
   Snapshot snapshot = {};
   std::shared_ptr<const CheckpointReader> reader = {};
   std::string config_origin = "the given config";  // the file that describes the model, for errors
+  bool is_int8 = false;                            // in the file: docs/int8.md; the reader expands it
   bool is_memory = false;                          // the weights are the caller's state dict, there are no files
 };
 
