@@ -106,7 +106,8 @@ LoadingInfo fill(PreTrainedModel& model, const PretrainedConfig& config, const S
                                             .reader = source.reader,
                                             .source = where,
                                             .device_map = map,
-                                            .offload_folder = options.offload_folder},
+                                            .offload_folder = options.offload_folder,
+                                            .offload_state_dict = options.offload_state_dict.value_or(false)},
                                            weights, info);
   for (const auto pattern : model.model_class().ignore_missing)
     std::erase_if(info.missing_keys, [&](const std::string& key) { return key_matches(pattern, key); });

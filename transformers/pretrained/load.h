@@ -65,6 +65,8 @@ struct FromPretrainedOptions {
   std::optional<DeviceMapArg> device_map = {};               // "auto", "balanced" …, a device, or modules → devices
   std::optional<MaxMemory> max_memory = {};                  // for automatic maps; absent: what is free
   std::optional<std::filesystem::path> offload_folder = {};  // for weights on "disk" that cannot be read in place
+  /// True: what is converted for the CPU waits in a temporary folder until all is read; the result is the same.
+  std::optional<bool> offload_state_dict = {};
   bool offload_buffers = false;
   std::optional<bool> low_cpu_mem_usage = {};  // always so; false together with a device_map: ValueError
   std::string subfolder = {};

@@ -7,6 +7,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -30,6 +33,7 @@ namespace {
 struct Value {
   at::Tensor tensor = {};
   std::optional<DiskWeight> disk = {};
+  bool is_waiting = false;  // on the disk only until everything is read
 
   [[nodiscard]] at::Tensor on_cpu() const {
     if (!disk) return tensor.cpu();
@@ -46,11 +50,28 @@ const Device& device_of(const DeviceMap* map, const std::string& name) {
   return device ? *device : kOnCpu;
 }
 
+// Removed with everything in it, also when loading fails.
+struct WaitingRoom {
+  WaitingRoom() {
+    auto pattern = (std::filesystem::temp_directory_path() / "transformers-state-XXXXXX").string();
+    if (!::mkdtemp(pattern.data())) throw OSError(str(pattern, ": cannot be created: ", std::strerror(errno)));
+    path = pattern;
+  }
+  ~WaitingRoom() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  WaitingRoom(const WaitingRoom&) = delete;
+  WaitingRoom& operator=(const WaitingRoom&) = delete;
+  std::filesystem::path path = {};
+};
+
 class Filler {
  public:
   Filler(PreTrainedModel& model, const FillRequest& request, WeightStore& weights)
       : model_(model), request_(request), weights_(weights) {
     for (const auto& [name, tensor] : model.state_dict()) types_.emplace(name, tensor.scalar_type());
+    if (request.offload_state_dict) waiting_room_.emplace();
   }
 
   void read() {
@@ -66,8 +87,10 @@ class Filler {
     const bool all_views = std::all_of(planned.begin(), planned.end(), [&](const PlannedTensor& tensor) {
       return tensor.op == Op::Rename && to_scalar_type(tensor.entry->dtype) == types_.at(tensor.name);
     });
+    const bool one_thread = all_views || writes_files() || environment_flag("HF_DEACTIVATE_ASYNC_LOAD");  // P63
     run_parallel(values.size(), read_one,
-                 {.threads = all_views ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, 4u)});
+                 {.threads = one_thread ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, 4u)});
+    for (auto& value : values) bring_back(value);
     for (size_t i = 0; i < values.size(); ++i) values_.emplace(planned[i].name, std::move(values[i]));
   }
 
@@ -122,11 +145,25 @@ class Filler {
   }
 
  private:
+  [[nodiscard]] bool writes_files() const {
+    const auto is_disk = [](const auto& item) { return item.second == Device("disk"); };
+    return request_.offload_state_dict ||
+           (request_.device_map && std::any_of(request_.device_map->begin(), request_.device_map->end(), is_disk));
+  }
   [[nodiscard]] bool weights_held_for(const std::string& name) const {
     return request_.device_map && is_offloaded(*request_.device_map, device_of(request_.device_map, name));
   }
   [[nodiscard]] bool is_for_disk(const std::string& name) const {
     return device_of(request_.device_map, name) == Device("disk");
+  }
+
+  // Of what waited in a file, one tensor at a time: memory of its own, so that the file can go.
+  static void bring_back(Value& value) {
+    if (!value.is_waiting) return;
+    const auto file = value.disk->reader->files().front();
+    value = {.tensor = value.on_cpu().clone()};
+    std::error_code ignored;
+    std::filesystem::remove(file, ignored);
   }
 
   Value read_planned(const PlannedTensor& planned) const {
@@ -136,6 +173,9 @@ class Filler {
       return {.disk = DiskWeight{request_.reader, planned.entry, final_type(*planned.entry, type)}};
     const auto turn = wait_for_turn(planned);
     auto tensor = materialize(*request_.reader, *planned.entry, planned.op, planned.heads, type);
+    const bool is_view = planned.op == Op::Rename && to_scalar_type(planned.entry->dtype) == tensor.scalar_type();
+    if (waiting_room_ && !is_view && device_of(request_.device_map, planned.name) == kOnCpu)
+      return {.disk = written(waiting_room_->path, planned.name, tensor), .is_waiting = true};
     return placed(planned.name, std::move(tensor));
   }
 
@@ -162,7 +202,7 @@ class Filler {
   }
 
   [[nodiscard]] Value placed(const std::string& name, at::Tensor tensor) const {
-    if (is_for_disk(name)) return {.disk = written(name, tensor)};
+    if (is_for_disk(name)) return {.disk = written(offload_folder_for(name), name, tensor)};
     if (!weights_held_for(name)) tensor = tensor.to(torch_device(device_of(request_.device_map, name)));
     return {.tensor = std::move(tensor)};
   }
@@ -176,18 +216,22 @@ class Filler {
     return placed(name, value.on_cpu());
   }
 
-  [[nodiscard]] DiskWeight written(const std::string& name, const at::Tensor& tensor) const {
-    if (!request_.offload_folder)
-      throw ValueError(str(request_.source, ": the device map puts ", quote(name),
-                           " on disk, and it cannot be read where it lies; name a folder to write it to "
-                           "(offload_folder, --offload-folder)"));
+  [[nodiscard]] const std::filesystem::path& offload_folder_for(const std::string& name) const {
+    if (request_.offload_folder) return *request_.offload_folder;
+    throw ValueError(str(request_.source, ": the device map puts ", quote(name),
+                         " on disk, and it cannot be read where it lies; name a folder to write it to "
+                         "(offload_folder, --offload-folder)"));
+  }
+
+  [[nodiscard]] DiskWeight written(const std::filesystem::path& folder, const std::string& name,
+                                   const at::Tensor& tensor) const {
     const auto held = tensor.contiguous();
     const CheckpointWriteEntry entry{
         .name = name, .dtype = to_data_type(held.scalar_type()), .shape = held.sizes().vec(), .bytes = [held] {
           return SharedBytes{{static_cast<const std::byte*>(held.const_data_ptr()), held.nbytes()},
                              std::make_shared<at::Tensor>(held)};
         }};
-    const auto file = path_inside(*request_.offload_folder, name + ".safetensors", request_.source);
+    const auto file = path_inside(folder, name + ".safetensors", request_.source);
     write_safetensors(file, {&entry, 1});
     std::shared_ptr<const CheckpointReader> reader = open_checkpoint(file);
     return {reader, reader->find(name), held.scalar_type()};
@@ -198,6 +242,7 @@ class Filler {
   WeightStore& weights_;
   std::unordered_map<std::string, at::ScalarType> types_;  // of the model's tensors
   mutable std::mutex turn_;
+  std::optional<WaitingRoom> waiting_room_;
   Values values_;
   std::vector<std::pair<std::string, std::string>> aliases_;
 };

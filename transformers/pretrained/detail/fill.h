@@ -22,6 +22,7 @@ struct FillRequest {
   std::string source = {};                // for errors
   const DeviceMap* device_map = nullptr;  // null: all on the CPU
   std::optional<std::filesystem::path> offload_folder = {};
+  bool offload_state_dict = false;  // what is made for the CPU waits in a temporary folder until everything is read
 };
 
 /// Reads what `plan` found, casts it to the types that the model on meta has, places it, and ties what the class
