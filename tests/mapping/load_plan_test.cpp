@@ -119,5 +119,24 @@ TEST(LoadPlan, ReadsBothNamesOfAWeightNormedLayer) {
   EXPECT_EQ(plan_load({.model = old, .entries = old_file}).tensors.size(), 2);
 }
 
+TEST(LoadPlan, KnowsWhatTheFileCallsWhatItRenames) {  // P53
+  static constexpr KeyRule kRules[] = {{"encoder.*.up", "layers.*.fc1"}};
+  const std::vector<ModelTensor> head = {{"vit.layers.0.fc1", {1}}, {"vit.LayerNorm.weight", {1}}, {"vit.x", {1}}};
+  const auto originals = [&](const std::vector<ModelTensor>& model, const std::vector<CheckpointEntry>& file) {
+    std::vector<std::string> out;
+    for (const auto& tensor :
+         plan_load({.model = model, .entries = file, .base_model_prefix = "vit", .rules = {kRules}}).tensors)
+      out.push_back(tensor.original);
+    return out;
+  };
+  // Natural order of the model's names; what only the prefix tells apart is not renamed.
+  const auto prefixed = entries({{"vit.encoder.0.up", {1}}, {"vit.LayerNorm.gamma", {1}}, {"vit.x", {1}}});
+  EXPECT_THAT(originals(head, prefixed), ElementsAre("vit.LayerNorm.gamma", "vit.encoder.0.up", ""));
+  const auto bare = entries({{"encoder.0.up", {1}}, {"LayerNorm.gamma", {1}}, {"x", {1}}});
+  EXPECT_THAT(originals(head, bare), ElementsAre("vit.LayerNorm.gamma", "vit.encoder.0.up", ""));
+  const std::vector<ModelTensor> body = {{"layers.0.fc1", {1}}, {"LayerNorm.weight", {1}}, {"x", {1}}};
+  EXPECT_THAT(originals(body, prefixed), ElementsAre("LayerNorm.gamma", "encoder.0.up", ""));
+}
+
 }  // namespace
 }  // namespace transformers

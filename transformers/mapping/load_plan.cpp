@@ -35,6 +35,15 @@ std::string modern_name(const std::string& key) { return other_name(key, kOldSuf
 
 namespace {
 
+// The tensor of the model that a key stands for, and how the key came to it.
+struct Target {
+  std::string name = {};
+  Op op = Op::Rename;
+  int64_t heads = 0;
+  bool is_renamed = false;  // by more than the base model's prefix
+  int prefix = 0;           // 1: that was added, -1: removed
+};
+
 class Matcher {
  public:
   explicit Matcher(const LoadRequest& request) : request_(request) {
@@ -48,22 +57,29 @@ class Matcher {
   }
 
   /// The tensor that a key, already in our spelling, stands for; absent when there is none.
-  [[nodiscard]] std::optional<KeyTranslation> target(const KeyTranslation& translated) const {
+  [[nodiscard]] std::optional<Target> target(const KeyTranslation& translated) const {
     const auto& key = translated.name;
-    if (auto name = with_prefix(key)) return KeyTranslation{*name, translated.op, translated.heads};
+    if (auto found = with_prefix(key)) return Target{found->name, translated.op, translated.heads, false, found->added};
     if (const auto other = other_name(key))
-      if (auto name = with_prefix(*other)) return KeyTranslation{*name, translated.op, translated.heads};
+      if (auto found = with_prefix(*other))
+        return Target{found->name, translated.op, translated.heads, true, found->added};
     if (translated.op != Op::Rename) return std::nullopt;  // the rules below are for names that no dialect knew
     for (const auto& rules : request_.rules)
       for (const auto& rule : rules) {
         auto renamed = apply_rule(rule, key);
-        if (!renamed && key.starts_with(prefix_))
-          renamed = apply_rule(rule, std::string_view(key).substr(prefix_.size()));
+        const bool is_bare = !renamed && key.starts_with(prefix_);
+        if (is_bare) renamed = apply_rule(rule, std::string_view(key).substr(prefix_.size()));
         if (!renamed) continue;
-        if (auto name = with_prefix(*renamed))
-          return KeyTranslation{*name, rule.op, heads_of(request_.config, rule.heads)};
+        if (auto found = with_prefix(*renamed))
+          return Target{found->name, rule.op, heads_of(request_.config, rule.heads), true, found->added - is_bare};
       }
     return std::nullopt;
+  }
+
+  /// What the file would call the tensor if it had the base model's prefix as the model has it.
+  [[nodiscard]] std::string with_models_prefix(const std::string& key, const Target& target) const {
+    if (target.prefix > 0) return prefix_ + key;
+    return target.prefix < 0 && key.starts_with(prefix_) ? key.substr(prefix_.size()) : key;
   }
 
   [[nodiscard]] bool is_own_buffer(const std::string& key) const {
@@ -73,11 +89,15 @@ class Matcher {
   }
 
  private:
-  [[nodiscard]] std::optional<std::string> with_prefix(const std::string& key) const {
-    if (model_.contains(key)) return key;
-    if (auto added = prefix_ + key; model_.contains(added)) return added;
+  struct Prefixed {
+    std::string name;
+    int added;  // -1: removed
+  };
+  [[nodiscard]] std::optional<Prefixed> with_prefix(const std::string& key) const {
+    if (model_.contains(key)) return Prefixed{key, 0};
+    if (auto added = prefix_ + key; model_.contains(added)) return Prefixed{std::move(added), 1};
     if (key.starts_with(prefix_))
-      if (auto removed = key.substr(prefix_.size()); model_.contains(removed)) return removed;
+      if (auto removed = key.substr(prefix_.size()); model_.contains(removed)) return Prefixed{std::move(removed), -1};
     return std::nullopt;
   }
 
@@ -102,6 +122,7 @@ bool is_ignored(const LoadRequest& request, std::string_view key) {
 
 LoadPlan plan_load(const LoadRequest& request) {
   const Matcher matcher(request);
+  const bool is_ours = !request.dialect || request.dialect->name == "transformers";
   LoadPlan plan;
   std::unordered_map<std::string, std::string> taken;  // tensor → key that fills it
   for (const auto& entry : request.entries) {
@@ -119,8 +140,10 @@ LoadPlan plan_load(const LoadRequest& request) {
                            " of the checkpoint both stand for ", quote(target->name), "; remove one of them"));
     const auto shape = shape_after(target->op, entry.shape);
     const auto& wanted = matcher.find(target->name)->shape;
+    const bool is_renamed = is_ours && (target->is_renamed || key != entry.name);
     if (shape == wanted)
-      plan.tensors.push_back({target->name, &entry, target->op, target->heads});
+      plan.tensors.push_back({target->name, &entry, target->op, target->heads,
+                              is_renamed ? matcher.with_models_prefix(entry.name, *target) : std::string()});
     else
       plan.mismatched.push_back({target->name, shape, wanted});
   }

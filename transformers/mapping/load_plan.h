@@ -26,6 +26,9 @@ struct PlannedTensor {
   const CheckpointEntry* entry = nullptr;
   Op op = Op::Rename;
   int64_t heads = 0;  // PermuteRope: how many
+  /// What the file calls it where rules or the caller renamed it, with the base model's prefix as the model has it;
+  /// empty where nothing but that prefix differs, and for files of another dialect.
+  std::string original = {};
 };
 
 struct Mismatch {

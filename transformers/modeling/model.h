@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "transformers/base/ordered_map.h"
@@ -36,6 +37,19 @@ struct PretrainedLoader {
   LoadResult<M> operator()(const std::optional<std::string>& name_or_path, const FromPretrainedOptions& options) const;
 };
 
+/// How a checkpoint calls a weight, and how its values lie there: `op` made the model's of the file's.
+struct OriginalWeight {
+  std::string name = {};
+  Op op = Op::Rename;
+  int64_t heads = 0;  // of PermuteRope
+};
+
+/// What a model's checkpoint has otherwise than the model; save_original_format undoes it.
+struct OriginalLayout {
+  std::unordered_map<std::string, OriginalWeight> weights = {};  // by the model's name; others are called alike
+  bool file_rules = true;  // the architecture's file_rules hold for the other weights: nothing was loaded, or by them
+};
+
 /// Base of every model: keeps the config, loads, saves, initialises, ties. Concrete classes build their children in the
 /// constructor, end it with `post_init()`, and implement `run`. Reference: PreTrainedModel.
 class PreTrainedModel : public nn::Module {
@@ -44,6 +58,7 @@ class PreTrainedModel : public nn::Module {
   std::string name_or_path = {};
   std::shared_ptr<GenerationConfig> generation_config = {};
   std::optional<DeviceMap> hf_device_map = {};  // set when the model was loaded with a device map
+  OriginalLayout original_layout = {};          // set when the model was loaded
   std::shared_ptr<Dispatch> dispatch = {};      // runs a model that lies on several devices, or partly on disk
 
   static constexpr bool kRunsOwnHooks = true;  // a root model has no handle

@@ -14,6 +14,7 @@
 #include "transformers/nn/torch_errors.h"
 #include "transformers/placement/dispatch.h"
 #include "transformers/pretrained/detail/dtype_choice.h"
+#include "transformers/pretrained/detail/file_names.h"
 #include "transformers/pretrained/detail/fill.h"
 #include "transformers/pretrained/detail/key_mapping.h"
 #include "transformers/pretrained/detail/report.h"
@@ -87,6 +88,19 @@ void refuse_empty_shell(const PreTrainedModel& model, const std::set<std::string
                            ", does not hold; config and weights do not belong together"));
 }
 
+// What the file calls otherwise than the model. A file of another framework says nothing of how ours are called.
+OriginalLayout layout_of(const PreTrainedModel& model, const LoadPlan& plan, const KeyDialect& dialect) {
+  OriginalLayout layout;
+  if (dialect.name != "transformers") return layout;
+  layout.file_rules = false;
+  for (const auto& tensor : plan.tensors) {
+    if (tensor.original.empty()) continue;
+    layout.file_rules |= undo_file_rules(model, tensor.name) == tensor.original;
+    layout.weights[tensor.name] = {tensor.original, tensor.op, tensor.heads};
+  }
+  return layout;
+}
+
 LoadingInfo fill(PreTrainedModel& model, const PretrainedConfig& config, const Source& source,
                  const FromPretrainedOptions& options, WeightStore& weights) {
   const auto& where = source.snapshot.source;
@@ -109,6 +123,7 @@ LoadingInfo fill(PreTrainedModel& model, const PretrainedConfig& config, const S
                                             .offload_folder = options.offload_folder,
                                             .offload_state_dict = options.offload_state_dict.value_or(false)},
                                            weights, info);
+  model.original_layout = layout_of(model, plan, dialect_of(*source.reader));
   for (const auto pattern : model.model_class().ignore_missing)
     std::erase_if(info.missing_keys, [&](const std::string& key) { return key_matches(pattern, key); });
   info.verdict = judge(info, model, options.ignore_mismatched_sizes);

@@ -4,6 +4,7 @@
 #include <ATen/ops/from_blob.h>
 
 #include <map>
+#include <set>
 #include <utility>
 
 #include "transformers/base/error.h"
@@ -14,10 +15,11 @@
 #include "transformers/checkpoint/safetensors.h"
 #include "transformers/checkpoint/sharded_writer.h"
 #include "transformers/config/generation_config.h"
-#include "transformers/mapping/key_match.h"
+#include "transformers/mapping/ops.h"
 #include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
 #include "transformers/placement/dispatch.h"
+#include "transformers/pretrained/detail/file_names.h"
 
 namespace transformers {
 
@@ -75,28 +77,28 @@ std::map<std::string, std::string> find_aliases(const PreTrainedModel& model, co
   return aliases;
 }
 
-std::string file_name_of(const PreTrainedModel& model, const std::string& name, bool original_format) {
-  if (!original_format) return name;
-  const auto prefix = model.base_model_prefix() + ".";
-  for (const auto& rule : model.architecture().file_rules) {
-    if (auto renamed = invert_rule(rule, name)) return *renamed;
-    if (!name.starts_with(prefix)) continue;
-    if (auto renamed = invert_rule(rule, std::string_view(name).substr(prefix.size()))) return prefix + *renamed;
-  }
-  return name;
-}
-
 SharedBytes bytes_of(const at::Tensor& tensor) {
   auto held = std::make_shared<at::Tensor>(tensor.detach().cpu().contiguous());
   const auto* data = static_cast<const std::byte*>(held->const_data_ptr());
   return {{data, static_cast<size_t>(held->nbytes())}, held};
 }
 
+// Renames are undone one by one: two of them must not meet.
+void check_names(const PreTrainedModel& model, const std::vector<CheckpointWriteEntry>& entries) {
+  std::set<std::string_view> names;
+  for (const auto& entry : entries)
+    if (!names.insert(entry.name).second)
+      throw RuntimeError(str(model.model_class().name, ": two weights would be called ", quote(entry.name),
+                             " in the original format; set save_original_format to false"));
+}
+
 // Safetensors hold each parameter once; pickles hold every name, those of one parameter as views of one storage.
 std::vector<CheckpointWriteEntry> entries_of(const PreTrainedModel& model, const StateDict& state,
                                              const SavePretrainedOptions& options) {
   const auto aliases = find_aliases(model, state);
-  const auto in_file = [&](const std::string& name) { return file_name_of(model, name, options.save_original_format); };
+  const auto in_file = [&](const std::string& name) {
+    return options.save_original_format ? original_weight(model, name) : OriginalWeight{.name = name};
+  };
   std::vector<CheckpointWriteEntry> entries;
   for (const auto& [name, tensor] : state) {
     const auto alias = aliases.find(name);
@@ -105,13 +107,18 @@ std::vector<CheckpointWriteEntry> entries_of(const PreTrainedModel& model, const
     const bool is_offloaded = tensor.is_meta() && weights && weights->contains(name);
     if (tensor.is_meta() && !is_offloaded)
       throw RuntimeError(str(quote(name), " has no values and cannot be saved; load the model first"));
-    entries.push_back(
-        {.name = in_file(name),
-         .dtype = to_data_type(tensor.scalar_type()),
-         .shape = tensor.sizes().vec(),
-         .bytes = [=, name = name, tensor = tensor] { return bytes_of(is_offloaded ? weights->load(name) : tensor); },
-         .alias_of = alias == aliases.end() ? std::string() : in_file(alias->second)});
+    const auto place = in_file(name);
+    entries.push_back({.name = place.name,
+                       .dtype = to_data_type(tensor.scalar_type()),
+                       .shape = shape_after(inverse_of(place.op), tensor.sizes()),
+                       .bytes =
+                           [=, name = name, tensor = tensor] {
+                             const auto data = bytes_of(is_offloaded ? weights->load(name) : tensor);
+                             return undo_op(place.op, data, tensor.sizes(), tensor.element_size(), place.heads, name);
+                           },
+                       .alias_of = alias == aliases.end() ? std::string() : in_file(alias->second).name});
   }
+  check_names(model, entries);
   return entries;
 }
 
