@@ -136,6 +136,16 @@ TEST(LoadPlan, KnowsWhatTheFileCallsWhatItRenames) {  // P53
   EXPECT_THAT(originals(head, bare), ElementsAre("vit.LayerNorm.gamma", "vit.encoder.0.up", ""));
   const std::vector<ModelTensor> body = {{"layers.0.fc1", {1}}, {"LayerNorm.weight", {1}}, {"x", {1}}};
   EXPECT_THAT(originals(body, prefixed), ElementsAre("LayerNorm.gamma", "encoder.0.up", ""));
+  // A key of another layout may look like one that only lacks the prefix; its neighbours tell them apart.
+  static constexpr KeyRule kMeta[] = {{"norm", "model.norm"}, {"layers.*.wq", "model.layers.*.q"}};
+  const std::vector<ModelTensor> llama = {{"model.norm", {1}}, {"model.layers.0.q", {1}}};
+  const auto norm_of = [&](const std::vector<CheckpointEntry>& file) {
+    return plan_load({.model = llama, .entries = file, .base_model_prefix = "model", .rules = {kMeta}})
+        .tensors.back()
+        .original;
+  };
+  EXPECT_EQ(norm_of(entries({{"norm", {1}}, {"layers.0.wq", {1}}})), "norm");
+  EXPECT_EQ(norm_of(entries({{"norm", {1}}, {"layers.0.q", {1}}})), "");
 }
 
 }  // namespace

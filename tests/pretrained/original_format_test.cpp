@@ -66,7 +66,9 @@ void expect_round_trip(PreTrainedModel& loaded, const std::set<std::string>& ori
   loaded.save_pretrained(first.path);
   EXPECT_EQ(keys_of(first.path), original);
   loaded.save_pretrained(second.path, {.save_original_format = false});
-  EXPECT_EQ(keys_of(second.path), keys_of(loaded.state_dict()));
+  auto in_memory = keys_of(loaded.state_dict());
+  for (const auto& [target, source] : loaded.all_tied_weights_keys()) in_memory.erase(target);
+  EXPECT_EQ(keys_of(second.path), in_memory);
   for (const auto& folder : {first.path, second.path}) {
     const auto again =
         load_by_class_name(folder, std::string(loaded.model_class().name), {.output_loading_info = true});

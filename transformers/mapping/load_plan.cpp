@@ -1,6 +1,7 @@
 #include "transformers/mapping/load_plan.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -40,8 +41,9 @@ struct Target {
   std::string name = {};
   Op op = Op::Rename;
   int64_t heads = 0;
-  bool is_renamed = false;  // by more than the base model's prefix
-  int prefix = 0;           // 1: that was added, -1: removed
+  bool is_renamed = false;                          // by more than the base model's prefix
+  int prefix = 0;                                   // 1: that was added, -1: removed
+  const std::span<const KeyRule>* rules = nullptr;  // those that renamed it
 };
 
 class Matcher {
@@ -71,7 +73,8 @@ class Matcher {
         if (is_bare) renamed = apply_rule(rule, std::string_view(key).substr(prefix_.size()));
         if (!renamed) continue;
         if (auto found = with_prefix(*renamed))
-          return Target{found->name, rule.op, heads_of(request_.config, rule.heads), true, found->added - is_bare};
+          return Target{found->name, rule.op, heads_of(request_.config, rule.heads), true, found->added - is_bare,
+                        &rules};
       }
     return std::nullopt;
   }
@@ -80,6 +83,14 @@ class Matcher {
   [[nodiscard]] std::string with_models_prefix(const std::string& key, const Target& target) const {
     if (target.prefix > 0) return prefix_ + key;
     return target.prefix < 0 && key.starts_with(prefix_) ? key.substr(prefix_.size()) : key;
+  }
+
+  /// True when the key is one of the layout that `rules` describe, though the base model's prefix alone would do.
+  [[nodiscard]] static bool is_of_layout(std::span<const KeyRule> rules, const std::string& key,
+                                         const std::string& name) {
+    return std::any_of(rules.begin(), rules.end(), [&](const KeyRule& rule) {
+      return rule.op == Op::Rename && apply_rule(rule, key) == std::optional(name);
+    });
   }
 
   [[nodiscard]] bool is_own_buffer(const std::string& key) const {
@@ -124,6 +135,7 @@ LoadPlan plan_load(const LoadRequest& request) {
   const Matcher matcher(request);
   const bool is_ours = !request.dialect || request.dialect->name == "transformers";
   LoadPlan plan;
+  std::set<const std::span<const KeyRule>*> layouts;   // whose keys the file has
   std::unordered_map<std::string, std::string> taken;  // tensor → key that fills it
   for (const auto& entry : request.entries) {
     const auto translated = translate(request, entry);
@@ -138,6 +150,7 @@ LoadPlan plan_load(const LoadRequest& request) {
     if (!fresh)
       throw ValueError(str("the keys ", quote(it->second), " and ", quote(entry.name),
                            " of the checkpoint both stand for ", quote(target->name), "; remove one of them"));
+    if (target->rules) layouts.insert(target->rules);
     const auto shape = shape_after(target->op, entry.shape);
     const auto& wanted = matcher.find(target->name)->shape;
     const bool is_renamed = is_ours && (target->is_renamed || key != entry.name);
@@ -147,6 +160,10 @@ LoadPlan plan_load(const LoadRequest& request) {
     else
       plan.mismatched.push_back({target->name, shape, wanted});
   }
+  for (auto& tensor : plan.tensors)  // Meta's `norm.weight` among its `layers.0.attention.wq.weight`
+    for (const auto* rules : layouts)
+      if (tensor.original.empty() && is_ours && Matcher::is_of_layout(*rules, tensor.entry->name, tensor.name))
+        tensor.original = tensor.entry->name;
   for (const auto& tensor : request.model)
     if (!taken.contains(tensor.name)) plan.missing.push_back(tensor.name);
   std::sort(plan.tensors.begin(), plan.tensors.end(),
