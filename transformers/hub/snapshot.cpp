@@ -79,7 +79,8 @@ Snapshot of_repository(const std::string& name, const SnapshotOptions& options) 
   auto repository = std::make_shared<hub::Repository>(name, options);
   Snapshot snapshot{.source = name, .folder = repository->folder(), .remote = repository};
   const auto is_there = [&](std::string_view file) { return repository->cached(file).has_value(); };
-  if (std::any_of(std::begin(kUsualWeights), std::end(kUsualWeights), is_there)) return snapshot;
+  if (is_there("adapter_config.json") || std::any_of(std::begin(kUsualWeights), std::end(kUsualWeights), is_there))
+    return snapshot;
   if (!repository->disconnected().empty()) {
     snapshot.weights_file = lone_gguf(snapshot.folder);
     if (snapshot.weights_file.empty()) static_cast<void>(repository->fetch("config.json"));  // or says why not
