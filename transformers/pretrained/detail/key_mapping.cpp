@@ -1,44 +1,19 @@
 #include "transformers/pretrained/detail/key_mapping.h"
 
-#include <oniguruma.h>
-
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
+#include "transformers/pretrained/detail/expression.h"
 
 namespace transformers::detail {
 
 namespace {
 
-constexpr size_t kMostPatternBytes = size_t{1} << 14;
-
-using Expression = std::unique_ptr<regex_t, decltype(&onig_free)>;
-using Region = std::unique_ptr<OnigRegion, void (*)(OnigRegion*)>;
 // Literal text, or the number of a group.
 using Piece = std::variant<std::string, int>;
-
-const OnigUChar* bytes(std::string_view text) { return reinterpret_cast<const OnigUChar*>(text.data()); }
-
-Expression compile(const std::string& pattern) {
-  static const bool ready = [] {
-    OnigEncoding encodings[] = {ONIG_ENCODING_UTF8};
-    return onig_initialize(encodings, 1) == ONIG_NORMAL;
-  }();
-  if (!ready || pattern.size() > kMostPatternBytes || !is_utf8(pattern))
-    throw ValueError(str("key_mapping: the expression ", quote(pattern), " is too long or no UTF-8"));
-  regex_t* compiled = nullptr;
-  OnigErrorInfo info{};
-  const int code = onig_new(&compiled, bytes(pattern), bytes(pattern) + pattern.size(), ONIG_OPTION_NONE,
-                            ONIG_ENCODING_UTF8, ONIG_SYNTAX_PYTHON, &info);
-  if (code == ONIG_NORMAL) return {compiled, &onig_free};
-  OnigUChar text[ONIG_MAX_ERROR_MESSAGE_LEN];
-  const int size = onig_error_code_to_str(text, code, &info);
-  throw ValueError(str("key_mapping: ", quote(pattern), " is no regular expression: ",
-                       std::string_view(reinterpret_cast<const char*>(text), static_cast<size_t>(size))));
-}
 
 // `\1`, `\g<1>` and `\\`; other escapes are an error, as in Python.
 std::vector<Piece> parse_replacement(const std::string& text, int groups) {
@@ -78,30 +53,19 @@ std::vector<Piece> parse_replacement(const std::string& text, int groups) {
 }  // namespace
 
 struct KeyMapping::Rule {
-  std::string pattern;
   Expression expression;
   std::vector<Piece> replacement;
 
-  // The next match at or behind `from`; false when there is none.
-  [[nodiscard]] bool search(const std::string& key, size_t from, OnigRegion* region) const {
-    const auto *begin = bytes(key), *end = begin + key.size();
-    const int at = onig_search(expression.get(), begin, end, begin + from, end, region, ONIG_OPTION_NONE);
-    if (at < ONIG_MISMATCH)
-      throw ValueError(
-          str("key_mapping: ", quote(pattern), " takes too long on the key ", quote(key), "; write it more strictly"));
-    return at >= 0;
-  }
-
   // The key with every match replaced; false when there is none.
   bool apply(const std::string& key, std::string& out) const {
-    const Region region(onig_region_new(), [](OnigRegion* r) { onig_region_free(r, 1); });
+    Expression::Groups groups;
     size_t copied = 0;
     bool found = false;
-    for (size_t from = 0; from <= key.size() && search(key, from, region.get());) {
+    for (size_t from = 0; from <= key.size() && expression.search(key, from, groups);) {
       found = true;
-      const auto begin = static_cast<size_t>(region->beg[0]), end = static_cast<size_t>(region->end[0]);
+      const auto [begin, end] = groups.front();
       out += std::string_view(key).substr(copied, begin - copied);
-      for (const auto& piece : replacement) out += text_of(piece, key, *region);
+      for (const auto& piece : replacement) out += text_of(piece, key, groups);
       copied = end;
       from = end > begin ? end : end + 1;  // an empty match would be found again
     }
@@ -109,21 +73,20 @@ struct KeyMapping::Rule {
     return found;
   }
 
-  static std::string_view text_of(const Piece& piece, const std::string& key, const OnigRegion& region) {
+  static std::string_view text_of(const Piece& piece, const std::string& key, const Expression::Groups& groups) {
     if (const auto* literal = std::get_if<std::string>(&piece)) return *literal;
-    const int group = std::get<int>(piece);
-    if (region.beg[group] < 0) return {};  // a group that took no part
-    return std::string_view(key).substr(static_cast<size_t>(region.beg[group]),
-                                        static_cast<size_t>(region.end[group] - region.beg[group]));
+    const auto [begin, end] = groups[static_cast<size_t>(std::get<int>(piece))];
+    if (begin == std::string::npos) return {};  // a group that took no part
+    return std::string_view(key).substr(begin, end - begin);
   }
 };
 
 KeyMapping::KeyMapping(const std::map<std::string, std::string>& mapping) {
   auto rules = std::make_shared<std::vector<Rule>>();
   for (const auto& [pattern, replacement] : mapping) {
-    auto expression = compile(pattern);
-    auto pieces = parse_replacement(replacement, onig_number_of_captures(expression.get()));
-    rules->push_back({pattern, std::move(expression), std::move(pieces)});
+    Expression expression(pattern, "key_mapping");
+    auto pieces = parse_replacement(replacement, expression.groups());
+    rules->push_back({std::move(expression), std::move(pieces)});
   }
   rules_ = std::move(rules);
 }
