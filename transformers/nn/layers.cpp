@@ -22,7 +22,16 @@ Linear::Linear(const Options& o) : ModuleOf(torch::nn::LinearOptions(1, 0).bias(
   if (o.bias) parameter("bias", &bias, {o.out});
 }
 
-at::Tensor Linear::forward(const at::Tensor& x) { return kernels::linear(x, weight, bias); }
+at::Tensor Linear::forward(const at::Tensor& x) {
+  auto y = kernels::linear(x, weight, bias);
+  return has_paths() ? with_paths(x, std::move(y)) : y;
+}
+
+LoraShape Linear::lora_shape() const { return {.in = weight.size(1), .out = weight.size(0)}; }
+
+LoraLayer::Base Linear::lora_base() const {
+  return {.module = const_cast<Linear*>(this), .weight = weight, .bias = bias};
+}
 
 Conv1D::Conv1D(const Options& o) {
   parameter("weight", &weight, {o.in, o.out});
@@ -32,7 +41,14 @@ Conv1D::Conv1D(const Options& o) {
 at::Tensor Conv1D::forward(const at::Tensor& x) {
   auto shape = x.sizes().vec();
   shape.back() = weight.size(1);
-  return at::addmm(bias, x.reshape({-1, x.size(-1)}), weight).view(shape);
+  auto y = at::addmm(bias, x.reshape({-1, x.size(-1)}), weight).view(shape);
+  return has_paths() ? with_paths(x, std::move(y)) : y;
+}
+
+LoraShape Conv1D::lora_shape() const { return {.in = weight.size(0), .out = weight.size(1)}; }
+
+LoraLayer::Base Conv1D::lora_base() const {
+  return {.module = const_cast<Conv1D*>(this), .weight = weight.t(), .bias = bias, .is_transposed = true};
 }
 
 Embedding::Embedding(const Options& o)
@@ -43,12 +59,17 @@ Embedding::Embedding(const Options& o)
 
 at::Tensor Embedding::forward(const at::Tensor& ids) {
   try {
-    return at::embedding(weight, ids, options.padding_idx().value_or(-1));
+    auto y = at::embedding(weight, ids, options.padding_idx().value_or(-1));
+    return has_paths() ? with_paths(ids, std::move(y)) : y;
   } catch (const c10::IndexError&) {
     throw ValueError(str("the ids run from ", ids.min().item<int64_t>(), " to ", ids.max().item<int64_t>(),
                          ", the embedding has the rows 0 to ", weight.size(0) - 1));
   }
 }
+
+LoraShape Embedding::lora_shape() const { return {.in = weight.size(0), .out = weight.size(1), .is_embedding = true}; }
+
+LoraLayer::Base Embedding::lora_base() const { return {.module = const_cast<Embedding*>(this), .weight = weight}; }
 
 LayerNorm::LayerNorm(const Options& o)
     : ModuleOf(torch::nn::LayerNormOptions({o.size}).eps(o.eps).elementwise_affine(false)) {

@@ -7,38 +7,51 @@
 
 #include <string>
 
+#include "transformers/nn/lora.h"
 #include "transformers/nn/module.h"
 
 namespace transformers::nn {
 
 /// y = x Wᵀ + b; weight (out, in), bias (out).
-struct Linear final : ModuleOf<torch::nn::LinearImpl> {
+struct Linear final : ModuleOf<torch::nn::LinearImpl>, LoraLayer {
   struct Options {
     int64_t in = 0, out = 0;
     bool bias = true;
   };
   explicit Linear(const Options& options);
   at::Tensor forward(const at::Tensor& x);
+  [[nodiscard]] LoraShape lora_shape() const override;
+
+ protected:
+  [[nodiscard]] Base lora_base() const override;
 };
 
 /// y = x W + b; weight (in, out): GPT-2's transposed linear layer. Reference: Conv1D.
-struct Conv1D final : Module {
+struct Conv1D final : Module, LoraLayer {
   struct Options {
     int64_t in = 0, out = 0;
   };
   explicit Conv1D(const Options& options);
   at::Tensor forward(const at::Tensor& x);
+  [[nodiscard]] LoraShape lora_shape() const override;
   at::Tensor weight, bias;
+
+ protected:
+  [[nodiscard]] Base lora_base() const override;
 };
 
 /// Rows of a table; weight (count, size). Ids outside the table: ValueError naming the id and the range.
-struct Embedding final : ModuleOf<torch::nn::EmbeddingImpl> {
+struct Embedding final : ModuleOf<torch::nn::EmbeddingImpl>, LoraLayer {
   struct Options {
     int64_t count = 0, size = 0;
     std::optional<int64_t> padding = {};  // its row is initialised to zero and gets no gradient
   };
   explicit Embedding(const Options& options);
   at::Tensor forward(const at::Tensor& ids);
+  [[nodiscard]] LoraShape lora_shape() const override;
+
+ protected:
+  [[nodiscard]] Base lora_base() const override;
 };
 
 struct LayerNorm final : ModuleOf<torch::nn::LayerNormImpl> {
