@@ -207,6 +207,7 @@ void PreTrainedModel::tie_weights() {
                                          "; set tie_word_embeddings to false in the config"));
     assign_tensor(*this, target, from);
   }
+  refresh_adapters();
 }
 
 int64_t PreTrainedModel::num_parameters(bool only_trainable, bool exclude_embeddings) const {
@@ -288,6 +289,7 @@ void PreTrainedModel::to(at::ScalarType wanted) {
     convert_tensors(*this, [&](const at::Tensor& tensor) {
       return at::isFloatingType(tensor.scalar_type()) ? tensor.detach().to(wanted) : tensor;
     });
+    refresh_adapters();
   });
   config->dtype = std::string(info(to_data_type(wanted)).name);
 }
@@ -306,6 +308,7 @@ void PreTrainedModel::to(at::Device wanted) {
   dispatch.reset();
   without_torch_errors(model_class().name, [&] {
     convert_tensors(*this, [&](const at::Tensor& tensor) { return tensor.detach().to(wanted); });
+    refresh_adapters();
   });
 }
 

@@ -9,16 +9,15 @@
 #include <vector>
 
 #include "transformers/base/ordered_map.h"
+#include "transformers/modeling/adapters.h"
 #include "transformers/modeling/architecture.h"
 #include "transformers/modeling/outputs.h"
+#include "transformers/modeling/state_dict.h"
 #include "transformers/nn/attention.h"
 #include "transformers/nn/layers.h"
 #include "transformers/placement/device_map.h"
 
 namespace transformers {
-
-/// Names → tensors, in module order.
-using StateDict = OrderedMap<std::string, at::Tensor>;
 
 struct FromPretrainedOptions;
 template <class M>
@@ -52,7 +51,7 @@ struct OriginalLayout {
 
 /// Base of every model: keeps the config, loads, saves, initialises, ties. Concrete classes build their children in the
 /// constructor, end it with `post_init()`, and implement `run`. Reference: PreTrainedModel.
-class PreTrainedModel : public nn::Module {
+class PreTrainedModel : public nn::Module, public PeftAdapterMixin {
  public:
   std::shared_ptr<PretrainedConfig> config;
   std::string name_or_path = {};
@@ -117,7 +116,8 @@ class PreTrainedModel : public nn::Module {
   /// Continues `inputs` (prompt ids) or the encoder's inputs; see generation/generate.h.
   GenerateResult generate(const ModelInputs& inputs, const GenerateOptions& options);
 
-  /// Writes config.json, generation_config.json and model.safetensors; see pretrained/save.h.
+  /// Writes config.json, generation_config.json and model.safetensors; of a model with an adapter attached that alone.
+  /// See pretrained/save.h.
   void save_pretrained(const std::filesystem::path& save_directory, const SavePretrainedOptions& options);
   void save_pretrained(const std::filesystem::path& save_directory);
 
