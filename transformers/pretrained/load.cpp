@@ -13,6 +13,7 @@
 #include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
 #include "transformers/placement/dispatch.h"
+#include "transformers/pretrained/detail/adapter_loading.h"
 #include "transformers/pretrained/detail/dtype_choice.h"
 #include "transformers/pretrained/detail/file_names.h"
 #include "transformers/pretrained/detail/fill.h"
@@ -194,6 +195,21 @@ static bool take_quantization_config(PretrainedConfig& config, const Source& sou
   return true;
 }
 
+// Attaches what was found with the model; the report is of both.
+static void load_adapter(PreTrainedModel& model, const Source& source, const FromPretrainedOptions& options,
+                         LoadingInfo& info) {
+  if (!source.adapter) return;
+  auto found = detail::load_adapter_of(model, *source.adapter,
+                                       {.adapter_name = options.adapter_name,
+                                        .ignore_mismatched_sizes = options.ignore_mismatched_sizes,
+                                        .use_safetensors = options.use_safetensors});
+  if (!found.missing_keys.empty() || !found.unexpected_keys.empty() || !found.mismatched_keys.empty())
+    info.verdict = LoadingVerdict::Suspicious;
+  info.missing_keys.merge(found.missing_keys);
+  info.unexpected_keys.merge(found.unexpected_keys);
+  info.mismatched_keys.merge(found.mismatched_keys);
+}
+
 LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<PretrainedConfig>& config,
                                       const ModelClass& row, const FromPretrainedOptions& options) {
   const auto& name = source.snapshot.source;
@@ -221,6 +237,7 @@ LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<Pret
     dispatch(*model, weights, options);
     if (model->can_generate()) model->generation_config = generation_config_of(source, *config);
     model->eval();
+    load_adapter(*model, source, options, loading_info);
     LoadResult<PreTrainedModel> result{.model = std::move(model)};
     if (options.output_loading_info) result.loading_info = std::move(loading_info);
     return result;

@@ -76,14 +76,16 @@ struct FromPretrainedOptions {
   /// Ours: loads also where most keys of the model and most of the file have no partner, which is otherwise a
   /// RuntimeError: such a model would consist of random numbers.
   bool ignore_unmatched_keys = false;
-  Json kwargs = Json::object();  // config fields to override, arguments of the constructor
+  std::string adapter_name = "default";  // of an adapter that is loaded with the model
+  Json kwargs = Json::object();          // config fields to override, arguments of the constructor
 };
 
 /// Loads `name_or_path` (a folder, a weights file, a Hub id, or none when `options` holds a config
 /// and a state dict; saving to a folder and loading that is usually simpler) as the class of `row`: the config, the
-/// weights, mapped where their dtype fits, and the report. The model is in eval mode. Throws OSError for files that
-/// are missing or malformed, ValueError for configs and arguments, RuntimeError for weights of the wrong shape; nothing
-/// half built is left behind.
+/// weights, mapped where their dtype fits, and the report. Where an adapter_config.json lies, its adapter is attached
+/// (pretrained/adapters.h); where nothing else lies, to the model that it names. The model is in eval mode. Throws
+/// OSError for files that are missing or malformed, ValueError for configs and arguments, RuntimeError for weights of
+/// the wrong shape; nothing half built is left behind.
 [[nodiscard]] LoadResult<PreTrainedModel> load_pretrained(const std::optional<std::string>& name_or_path,
                                                           const ModelClass& row, const FromPretrainedOptions& options);
 

@@ -3,18 +3,21 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "transformers/base/error.h"
 #include "transformers/base/file_transaction.h"
+#include "transformers/base/files.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/pickle.h"
 #include "transformers/checkpoint/safetensors.h"
 #include "transformers/checkpoint/sharded_writer.h"
 #include "transformers/config/generation_config.h"
+#include "transformers/config/lora_config.h"
 #include "transformers/mapping/ops.h"
 #include "transformers/nn/dtypes.h"
 #include "transformers/nn/torch_errors.h"
@@ -130,8 +133,8 @@ at::Tensor tensor_of(const CheckpointWriteEntry& entry) {
 }
 
 void write_weights(FileTransaction& transaction, const std::vector<CheckpointWriteEntry>& entries,
-                   int64_t total_parameters, const SavePretrainedOptions& options) {
-  const ShardedWriteOptions sharding{.name = options.safe_serialization ? "model.safetensors" : "pytorch_model.bin",
+                   const std::string& name, int64_t total_parameters, const SavePretrainedOptions& options) {
+  const ShardedWriteOptions sharding{.name = name,
                                      .variant = options.variant,
                                      .max_shard_size = options.max_shard_size,
                                      .metadata = Json(Json::Object{{"format", "pt"}}),
@@ -146,6 +149,41 @@ void write_weights(FileTransaction& transaction, const std::vector<CheckpointWri
   (void)write_checkpoint(transaction, write, entries, sharding);
 }
 
+// P52: the active adapter and nothing else. Its files are never in shards: readers look for the one.
+void save_adapter(const PreTrainedModel& model, const fs::path& folder, const SavePretrainedOptions& options) {
+  const auto active = model.active_adapters();
+  if (active.size() != 1)
+    throw ValueError(str("the model has ", uint64_t{active.size()}, " active adapters (", join(active, ", "),
+                         "), and one is saved at a time; call set_adapter with one of them, then save_pretrained, for "
+                         "each"));
+  std::vector<CheckpointWriteEntry> entries;
+  int64_t count = 0;
+  for (const auto& [name, own] : model.get_adapter_state_dict()) {
+    const auto* given = options.state_dict ? options.state_dict->find(name) : &own;
+    if (!given || !given->defined() || given->is_meta())
+      throw ValueError(str(quote(name), " of the adapter ", quote(active.front()), " has no values to be saved"));
+    const auto& tensor = *given;
+    entries.push_back({.name = (options.save_peft_format ? "base_model.model." : "") + name,
+                       .dtype = to_data_type(tensor.scalar_type()),
+                       .shape = tensor.sizes().vec(),
+                       .bytes = [tensor = tensor] { return bytes_of(tensor); }});
+    count += tensor.numel();
+  }
+  auto whole = options;
+  whole.variant.reset();
+  whole.max_shard_size = std::numeric_limits<int64_t>::max();
+  FileTransaction transaction(folder);
+  auto config = model.peft_config().at(active.front());
+  config.inference_mode = true;
+  write_text_atomic(transaction.stage("adapter_config.json"),
+                    config.to_dict().dump({.indent = 2, .sort_keys = true, .ensure_ascii = true}) + "\n");
+  const auto* const other = options.safe_serialization ? "adapter_model.bin" : "adapter_model.safetensors";
+  write_weights(transaction, entries, options.safe_serialization ? "adapter_model.safetensors" : "adapter_model.bin",
+                count, whole);
+  transaction.remove(other);
+  transaction.commit();
+}
+
 }  // namespace
 
 void PreTrainedModel::save_pretrained(const fs::path& folder) { save_pretrained(folder, SavePretrainedOptions{}); }
@@ -156,6 +194,7 @@ void PreTrainedModel::save_pretrained(const fs::path& folder, const SavePretrain
     return logging::error(str(folder, ": is a file, expected a folder; nothing was saved"));
   if (options.push_to_hub) throw NotImplementedError("save_pretrained: push_to_hub is not in this version");
   if (!options.is_main_process) return;
+  if (has_adapters()) return without_torch_errors(model_class().name, [&] { save_adapter(*this, folder, options); });
   const auto state = options.state_dict ? *options.state_dict : state_dict();
   if (dispatch && !dispatch->weights().names().empty())
     logging::warning("the model is partly offloaded; memory must have room for one shard while it is saved");
@@ -166,7 +205,8 @@ void PreTrainedModel::save_pretrained(const fs::path& folder, const SavePretrain
   FileTransaction transaction(folder);
   saved->save_pretrained(transaction.staging_folder());
   if (can_generate() && generation_config) generation_config->save_pretrained(transaction.staging_folder());
-  write_weights(transaction, entries, num_parameters(), options);
+  write_weights(transaction, entries, options.safe_serialization ? "model.safetensors" : "pytorch_model.bin",
+                num_parameters(), options);
   transaction.commit();
 }
 

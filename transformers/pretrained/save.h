@@ -13,7 +13,9 @@ namespace transformers {
 /// Writes the tensors of one file of pickled weights.
 using SaveFunction = std::function<void(const StateDict& tensors, const std::filesystem::path& file)>;
 
-/// Arguments of save_pretrained; names and defaults are the reference's.
+/// Arguments of save_pretrained; names and defaults are the reference's. A model with an adapter attached saves the
+/// active adapter alone, as adapter_config.json and adapter_model.safetensors or .bin, which peft reads; ValueError
+/// when several are active. merge_and_unload makes a model of it that is saved as a whole.
 struct SavePretrainedOptions {
   bool is_main_process = true;               // false: this process writes nothing
   std::optional<StateDict> state_dict = {};  // saved instead of the model's own
@@ -22,6 +24,7 @@ struct SavePretrainedOptions {
   ByteSize max_shard_size = "50GB";          // larger weights become shards and an index
   bool safe_serialization = true;            // false: pytorch_model.bin
   std::optional<std::string> variant = {};   // model.<variant>.safetensors
+  bool save_peft_format = true;              // of an adapter: names as peft's own model has them (base_model.model.…)
   bool save_original_format = true;          // names as the Hub's files have them
 };
 

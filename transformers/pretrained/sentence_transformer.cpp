@@ -14,6 +14,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/files.h"
 #include "transformers/base/strings.h"
+#include "transformers/hub/adapter.h"
 #include "transformers/hub/snapshot.h"
 #include "transformers/pretrained/auto.h"
 #include "transformers/tokenizers/chat_template.h"
@@ -105,8 +106,14 @@ at::Tensor pool(const at::Tensor& hidden, const at::Tensor& attention_mask, cons
 
 SentenceTransformer SentenceTransformer::from_pretrained(const std::string& name,
                                                          const FromPretrainedOptions& options) {
-  const auto snapshot = resolve_snapshot(
-      name, {.revision = options.revision, .subfolder = options.subfolder, .cache_dir = options.cache_dir});
+  const SnapshotOptions lookup{.revision = options.revision,
+                               .subfolder = options.subfolder,
+                               .cache_dir = options.cache_dir,
+                               .local_files_only = options.local_files_only,
+                               .token = options.token};
+  auto snapshot = resolve_snapshot(name, lookup);
+  const auto beside_tokenizer = snapshot_of_tokenizer(snapshot, lookup);
+  if (is_adapter_alone(snapshot) && !snapshot.has("modules.json")) snapshot = base_of_adapter(snapshot, lookup);
   SentenceTransformer result;
   result.read_modules(snapshot.folder);
   auto model_options = options;
@@ -114,7 +121,10 @@ SentenceTransformer SentenceTransformer::from_pretrained(const std::string& name
     model_options.subfolder = (fs::path(options.subfolder) / result.transformer_folder_).native();
   const auto folder = snapshot.folder / result.transformer_folder_;
   const bool names_gguf = snapshot.weights_file.extension() == ".gguf";
-  result.tokenizer_ = AutoTokenizer::from_pretrained(names_gguf ? snapshot.weights_file : folder);
+  const bool has_own_tokenizer = beside_tokenizer.folder != snapshot.folder;
+  result.tokenizer_ = AutoTokenizer::from_pretrained(names_gguf          ? snapshot.weights_file
+                                                     : has_own_tokenizer ? beside_tokenizer.folder
+                                                                         : folder);
   result.model_ = AutoModelForTextEncoding::from_pretrained(name, model_options).model;
   result.read_limits(folder);
   return result;

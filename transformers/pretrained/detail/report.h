@@ -20,4 +20,8 @@ void refuse_strangers(const PreTrainedModel& model, const std::string& source, s
 void report_loading(const LoadingInfo& info, const PreTrainedModel& model, const std::string& source,
                     bool ignore_mismatched_sizes);
 
+/// The same for an adapter that is attached to `model`.
+void report_adapter(const LoadingInfo& info, const PreTrainedModel& model, const std::string& source,
+                    bool ignore_mismatched_sizes);
+
 }  // namespace transformers

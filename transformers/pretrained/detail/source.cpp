@@ -10,6 +10,7 @@
 #include "transformers/checkpoint/sharded_writer.h"
 #include "transformers/checkpoint/weights_files.h"
 #include "transformers/config/config_file.h"
+#include "transformers/hub/adapter.h"
 #include "transformers/mapping/dialects.h"
 #include "transformers/mapping/dialects/gguf.h"
 #include "transformers/mapping/int8.h"
@@ -34,6 +35,15 @@ std::string whole_name(const std::string& name, const FromPretrainedOptions& opt
   throw ValueError(str(name, ": is a TensorFlow checkpoint (there is ", name, ".index); set from_tf to load it"));
 }
 
+// P73: an adapter alone stands for the model that it was made for, with the adapter attached.
+Source with_adapter(const std::string& name, const SnapshotOptions& options) {
+  Source source{.snapshot = resolve_snapshot(name, options)};
+  if (!source.snapshot.weights_file.empty() || !source.snapshot.has(kAdapterConfigFile)) return source;
+  source.adapter = source.snapshot;
+  if (is_adapter_alone(source.snapshot)) source.snapshot = base_of_adapter(*source.adapter, options);
+  return source;
+}
+
 }  // namespace
 
 Source find_source(const std::optional<std::string>& name_or_path, const FromPretrainedOptions& options) {
@@ -50,14 +60,13 @@ Source find_source(const std::optional<std::string>& name_or_path, const FromPre
   if (options.state_dict)
     throw ValueError(str("from_pretrained was given both the name ", quote(*name_or_path),
                          " and a state_dict; give a state_dict without a name, with its config"));
-  return {.snapshot =
-              resolve_snapshot(whole_name(*name_or_path, options), {.revision = options.revision,
-                                                                    .subfolder = options.subfolder,
-                                                                    .cache_dir = options.cache_dir,
-                                                                    .force_download = options.force_download,
-                                                                    .local_files_only = options.local_files_only,
-                                                                    .token = options.token,
-                                                                    .proxies = options.proxies})};
+  return with_adapter(whole_name(*name_or_path, options), {.revision = options.revision,
+                                                           .subfolder = options.subfolder,
+                                                           .cache_dir = options.cache_dir,
+                                                           .force_download = options.force_download,
+                                                           .local_files_only = options.local_files_only,
+                                                           .token = options.token,
+                                                           .proxies = options.proxies});
 }
 
 namespace {

@@ -13,6 +13,7 @@ namespace transformers {
 /// The files of one load: where they lie and, once asked for, the open checkpoint.
 struct Source {
   Snapshot snapshot = {};
+  std::optional<Snapshot> adapter = {};  // to be attached to the model: beside it, or what led to it
   std::shared_ptr<const CheckpointReader> reader = {};
   std::string config_origin = "the given config";  // the file that describes the model, for errors
   bool is_int8 = false;                            // in the file: docs/int8.md; the reader expands it
