@@ -8,6 +8,8 @@
 #include "transformers/checkpoint/checkpoint.h"
 #include "transformers/checkpoint/verify.h"
 #include "transformers/checkpoint/weights_files.h"
+#include "transformers/config/config_file.h"
+#include "transformers/hub/adapter.h"
 #include "transformers/mapping/config_check.h"
 #include "transformers/mapping/dialects/gguf.h"
 
@@ -20,6 +22,7 @@ namespace {
 // What a path holds.
 struct Contents {
   Json config = {};
+  Json adapter = {};  // the config of one, null where there is none
   std::vector<std::unique_ptr<CheckpointReader>> checkpoints = {};
 };
 
@@ -54,12 +57,14 @@ Contents read_contents(const Arguments& arguments) {
   const bool is_config = snapshot.weights_file.filename() == "config.json";
   if (is_config || (snapshot.weights_file.extension() != ".gguf" && snapshot.has("config.json")))
     contents.config = Json::parse_file(snapshot.file("config.json"), int64_t{64} << 20);
+  if (snapshot.weights_file.empty() && snapshot.has(kAdapterConfigFile))
+    contents.adapter = read_config_file(snapshot.file(kAdapterConfigFile));
   if (!is_config)
     for (const auto& file : weights_of(snapshot, arguments.text("variant")))
       contents.checkpoints.push_back(open_checkpoint(file));
   if (contents.config.is_null() && !contents.checkpoints.empty() && contents.checkpoints.front()->dialect() == "gguf")
     contents.config = config_of_gguf(*contents.checkpoints.front());
-  if (contents.config.is_null() && contents.checkpoints.empty())
+  if (contents.config.is_null() && contents.adapter.is_null() && contents.checkpoints.empty())
     throw OSError(str(snapshot.folder, ": holds no config.json and no weights"));
   return contents;
 }
@@ -128,6 +133,7 @@ void print_json(const Contents& contents, const std::optional<std::vector<Findin
                       {"tensors", std::move(tensors)},
                       {"num_parameters", totals.parameters},
                       {"total_size", totals.size_bytes}};
+  if (!contents.adapter.is_null()) report.emplace_back("adapter", contents.adapter);
   if (findings) report.emplace_back("findings", json_of(*findings));
   write_out(Json(std::move(report)).dump() + "\n");
 }
@@ -152,8 +158,19 @@ void print_tensors(const Contents& contents, Totals& totals) {
     }
 }
 
+// What an adapter is and for which model; all of its config is in --json.
+void print_adapter(const Json& adapter) {
+  write_out("adapter\n");
+  for (const auto* key :
+       {"peft_type", "base_model_name_or_path", "r", "lora_alpha", "target_modules", "modules_to_save"})
+    if (const auto* value = adapter.find(key); value && !value->is_null())
+      write_out(str("  ", padded(key, 24), printable_line(value->dump()), "\n"));
+  write_out("\n");
+}
+
 void print_table(const Contents& contents) {
   if (!contents.config.is_null()) write_out(str("config\n", contents.config.dump({.indent = 2}), "\n\n"));
+  if (!contents.adapter.is_null()) print_adapter(contents.adapter);
   Totals totals;
   print_tensors(contents, totals);
   if (contents.checkpoints.empty()) return write_out("no weights\n");
@@ -196,7 +213,8 @@ constinit const Command inspect_command{
         "checkpoint, "
         "a config.json, or a Hub id. --json prints "
         "{\"config\", \"tensors\": {name: {\"dtype\", \"shape\"}}, \"num_parameters\", \"total_size\"}; sizes are in "
-        "bytes. --verify adds \"findings\": [{\"severity\", \"file\", \"key\", \"message\"}], and the exit code is 1 "
+        "bytes. A folder with an adapter_config.json has it as \"adapter\" too. --verify adds \"findings\": "
+        "[{\"severity\", \"file\", \"key\", \"message\"}], and the exit code is 1 "
         "when one "
         "is an error.",
     .least_positional = 1,

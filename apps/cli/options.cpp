@@ -8,6 +8,7 @@
 #include "transformers/base/strings.h"
 #include "transformers/config/generation_config.h"
 #include "transformers/generation/unsupported.h"
+#include "transformers/hub/adapter.h"
 
 namespace transformers::cli {
 
@@ -172,8 +173,7 @@ Snapshot snapshot_of(const Arguments& arguments) {
 }
 
 std::filesystem::path tokenizer_path(const Arguments& arguments) {
-  const auto snapshot = snapshot_of(arguments);
-  snapshot.fetch_tokenizer();
+  const auto snapshot = snapshot_of_tokenizer(snapshot_of(arguments), download_options(arguments));
   std::error_code ignored;
   if (std::filesystem::is_empty(snapshot.folder, ignored))
     throw OSError(str(snapshot.folder, ": the folder is empty, expected a model"));

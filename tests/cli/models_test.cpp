@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "golden_files.h"
 #include "program.h"
 #include "transformers/base/files.h"
 #include "transformers/base/json.h"
@@ -22,48 +23,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr float kTolerance = 1e-4f;  // C09, float32
-
-// The step's tensors among the golden ones, under their plain names.
-void extract(const fs::path& golden, const std::string& prefix, const std::string& target) {
-  const auto reader = open_checkpoint(golden);
-  std::vector<CheckpointWriteEntry> entries;
-  for (const auto& entry : reader->entries())
-    if (entry.name.starts_with(prefix))
-      entries.push_back({.name = entry.name.substr(prefix.size()),
-                         .dtype = entry.dtype,
-                         .shape = entry.shape,
-                         .bytes = [&reader, &entry] { return reader->bytes(entry); }});
-  ASSERT_FALSE(entries.empty()) << prefix;
-  write_safetensors(target, entries);
-}
-
-std::vector<float> floats_of(const CheckpointReader& reader, const std::string& name) {
-  const auto* entry = reader.find(name);
-  if (!entry) return {};
-  std::vector<float> values(entry->size_bytes / sizeof(float));
-  std::memcpy(values.data(), reader.bytes(*entry).bytes.data(), entry->size_bytes);
-  return values;
-}
-
-// A tiny Llama with 41 tokens: <s>, </s>, <unk>, a blank, letters and some signs; its template repeats the messages.
-void make_chat_model(const TemporaryFolder& folder) {
-  const auto model = test_data("llama/models/rope");
-  for (const auto* name : {"config.json", "model.safetensors"}) fs::copy_file(model / name, folder.path() / name);
-  std::string vocabulary = R"("<s>": 0, "<unk>": 1, "</s>": 2, "Ġ": 3)";
-  const std::string letters = "abcdefghijklmnopqrstuvwxyz.,?!:-01234";
-  for (size_t i = 0; i < 37; ++i) vocabulary += ", \"" + letters.substr(i, 1) + "\": " + std::to_string(i + 4);
-  std::ofstream(folder.file("tokenizer.json"))
-      << R"({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [
-        {"id": 2, "content": "</s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
-        "normalizer": null, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "post_processor": null, "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-        "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": {)"
-      << vocabulary << R"(}, "merges": []}})";
-  std::ofstream(folder.file("tokenizer_config.json")) << R"({"eos_token": "</s>"})";
-  std::ofstream(folder.file("chat_template.jinja")) << "{% for m in messages %}{{ m.role }}: {{ m.content }}</s>{% "
-                                                       "endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
-}
 
 }  // namespace
 
@@ -199,7 +158,7 @@ TEST(Forward, NamesTheFileAndTheTensorThatDoesNotFit) {
 
 TEST(Forward, WritesOverNoFileOfTheModel) {
   const TemporaryFolder folder;
-  make_chat_model(folder);
+  make_chat_model(folder.path());
   write_tiny(folder.file("in"), {{.name = "input_ids", .shape = {1, 4}}});
   const auto size = fs::file_size(folder.path() / "model.safetensors");
   for (const auto* option : {"--outputs", "--loading-info"})
@@ -261,7 +220,7 @@ TEST(Generate, KeepsWhatIsThereWhenInterrupted) {
 
 TEST(Chat, EndsWhenInterrupted) {
   const TemporaryFolder folder;
-  make_chat_model(folder);
+  make_chat_model(folder.path());
   const auto run = interrupt_program({"chat", folder.path()}, "hello\n", SIGINT);
   EXPECT_EQ(run.exit_code, 130);
   EXPECT_THAT(run.out, ::testing::EndsWith("\n"));
@@ -269,7 +228,7 @@ TEST(Chat, EndsWhenInterrupted) {
 
 TEST(Embed, AnswersEachLineAsItComes) {
   const TemporaryFolder folder;
-  make_chat_model(folder);
+  make_chat_model(folder.path());
   // stdin stays open: the answer must come without its end.
   const auto run = interrupt_program({"embed", folder.path(), "--quiet"}, "hello\n", SIGTERM);
   EXPECT_EQ(run.exit_code, 128 + SIGTERM);
@@ -299,7 +258,7 @@ TEST(Generate, GivesTheGoldenSequence) {
 
 TEST(Generate, PrintsTextAndTheSameSeedDrawsTheSame) {
   const TemporaryFolder folder;
-  make_chat_model(folder);
+  make_chat_model(folder.path());
   const std::vector<std::string> words = {"generate", folder.path(), "--prompt", "hello",  "--max-new-tokens",
                                           "8",        "--do-sample", "true",     "--seed", "7"};
   const auto first = run_program(words), second = run_program(words);
@@ -323,7 +282,7 @@ TEST(Generate, SaysWhatThisVersionLacks) {
 
 TEST(Chat, TalksThroughAPipeAndItsCacheChangesNothing) {
   const TemporaryFolder folder;
-  make_chat_model(folder);
+  make_chat_model(folder.path());
   const std::string turns = "hello\nhow are you\nfine\n";
   const std::vector<std::string> words = {"chat", folder.path(), "--max-new-tokens", "6"};
   auto uncached = words;
@@ -337,7 +296,7 @@ TEST(Chat, TalksThroughAPipeAndItsCacheChangesNothing) {
 
 TEST(Chat, SavesResetsAndQuits) {
   const TemporaryFolder folder;
-  make_chat_model(folder);
+  make_chat_model(folder.path());
   const auto file = folder.file("talk.json");
   const auto run = run_program({"chat", folder.path(), "--max-new-tokens", "4", "--quiet"},
                                "hello\n/reset\n/system be brief\nhi\n/save " + file + "\n/quit\nnever\n");
@@ -352,7 +311,7 @@ TEST(Chat, SavesResetsAndQuits) {
 
 TEST(Chat, SaysWhenTheContextIsFull) {
   const TemporaryFolder folder;
-  make_chat_model(folder);
+  make_chat_model(folder.path());
   const auto run = run_program({"chat", folder.path()}, std::string(300, 'a') + "\n");
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.err, HasSubstr("context"));
@@ -361,7 +320,7 @@ TEST(Chat, SaysWhenTheContextIsFull) {
 
 TEST(Embed, GivesOneVectorForEachLine) {
   const TemporaryFolder folder;
-  make_chat_model(folder);
+  make_chat_model(folder.path());
   const auto run = run_program({"embed", folder.path()}, "one\n\na third line\n");
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const auto lines = lines_of(run.out);
