@@ -80,6 +80,14 @@ void MappedFile::release(std::span<const std::byte> part) const {
   (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
+void MappedFile::prefetch(std::span<const std::byte> part) const {
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(part.data()) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(part.data() + part.size());
+  if (part.data() < data_ || part.data() + part.size() > data_ + size_ || end <= begin) return;
+  (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
+}
+
 std::string read_text(const fs::path& file, int64_t most_bytes) {
   const Descriptor descriptor(open_for_reading(file));
   const auto status = regular_file(descriptor.value, file);

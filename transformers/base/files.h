@@ -23,6 +23,10 @@ class MappedFile {
   /// Lets go of the memory behind `part` of the mapping: it is read from the file again when it is next touched. Not
   /// for parts that somebody wrote to: those changes would be lost.
   void release(std::span<const std::byte> part) const;
+  /// Asks the system to read `part` of the mapping soon, in pieces as large as the disk likes; a page that is touched
+  /// unasked brings only its neighbours. Returns when that is asked for, which for many megabytes may be when most is
+  /// there.
+  void prefetch(std::span<const std::byte> part) const;
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:

@@ -113,11 +113,8 @@ class TorchReader final : public CheckpointReader {
       found->second = Integrity::Intact;
     return found->second;
   }
-  void release(const CheckpointEntry& entry) const override {
-    const auto known = index_.find(entry.name);
-    if (known != index_.end() && !strided_.contains(known->second))
-      mapped_->release(mapped_->bytes().subspan(entries_[known->second].offset, entries_[known->second].size_bytes));
-  }
+  void release(const CheckpointEntry& entry) const override { mapped_->release(run_of(entry)); }
+  void prefetch(const CheckpointEntry& entry) const override { mapped_->prefetch(run_of(entry)); }
   std::span<const std::filesystem::path> files() const override { return file_; }
   const Json& metadata() const override { return metadata_; }
   std::string_view dialect() const override { return "transformers"; }
@@ -126,6 +123,13 @@ class TorchReader final : public CheckpointReader {
   [[noreturn]] void fail(const TorchTensor& tensor, std::string_view reason) const {
     throw OSError(str(file_[0], ": the tensor ", quote(tensor.name), " ", reason,
                       ": the file was cut short or is damaged, download it again"));
+  }
+
+  // Where the entry lies in the file; nothing where its elements do not lie in order.
+  [[nodiscard]] std::span<const std::byte> run_of(const CheckpointEntry& entry) const {
+    const auto known = index_.find(entry.name);
+    if (known == index_.end() || strided_.contains(known->second)) return {};
+    return mapped_->bytes().subspan(entries_[known->second].offset, entries_[known->second].size_bytes);
   }
 
   void add(const TorchTensor& tensor, const detail::TorchFile& torch_file) {

@@ -242,6 +242,9 @@ class TfBundleReader final : public CheckpointReader {
   void release(const CheckpointEntry& entry) const override {
     for (const auto& piece : layout_of(entry).pieces) mapped_[piece.file]->release(view(piece));
   }
+  void prefetch(const CheckpointEntry& entry) const override {
+    for (const auto& piece : layout_of(entry).pieces) mapped_[piece.file]->prefetch(view(piece));
+  }
   std::span<const fs::path> files() const override { return files_; }
   const Json& metadata() const override { return metadata_; }
   std::string_view dialect() const override { return tf_bundle_format.dialect; }

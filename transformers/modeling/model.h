@@ -23,6 +23,7 @@ struct FromPretrainedOptions;
 template <class M>
 struct LoadResult;
 class Dispatch;
+class ReadAhead;
 struct SavePretrainedOptions;
 struct GenerateOptions;
 struct GenerateResult;
@@ -59,6 +60,7 @@ class PreTrainedModel : public nn::Module, public PeftAdapterMixin {
   std::optional<DeviceMap> hf_device_map = {};  // set when the model was loaded with a device map
   OriginalLayout original_layout = {};          // set when the model was loaded
   std::shared_ptr<Dispatch> dispatch = {};      // runs a model that lies on several devices, or partly on disk
+  std::shared_ptr<ReadAhead> read_ahead = {};   // brings the mapped files into memory while the model already works
 
   static constexpr bool kRunsOwnHooks = true;  // a root model has no handle
 

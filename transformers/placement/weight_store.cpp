@@ -1,8 +1,5 @@
 #include "transformers/placement/weight_store.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "transformers/base/error.h"
@@ -11,18 +8,6 @@
 #include "transformers/placement/materialize.h"
 
 namespace transformers {
-
-namespace {
-
-// Asks the system to read the pages that `bytes` touches.
-void read_ahead(std::span<const std::byte> bytes) {
-  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(bytes.data()) / page * page;
-  const auto end = reinterpret_cast<uintptr_t>(bytes.data() + bytes.size());
-  if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
-}
-
-}  // namespace
 
 void WeightStore::hold(const std::string& name, const at::Tensor& tensor) { held_[name] = tensor.detach().cpu(); }
 
@@ -55,7 +40,7 @@ at::Tensor WeightStore::load(const std::string& name) const {
 }
 
 void WeightStore::prefetch(const std::string& name) const {
-  if (const auto* weight = on_disk(name)) read_ahead(weight->reader->bytes(*weight->entry).bytes);
+  if (const auto* weight = on_disk(name)) weight->reader->prefetch(*weight->entry);
 }
 
 void WeightStore::release(const std::string& name) const {

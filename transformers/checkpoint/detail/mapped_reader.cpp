@@ -37,11 +37,8 @@ class MappedReader final : public CheckpointReader {
     return {.bytes = all.subspan(entry.offset, entry.size_bytes), .owner = mapped_};
   }
 
-  void release(const CheckpointEntry& entry) const override {
-    const auto all = mapped_->bytes();
-    const bool is_inside = entry.offset <= all.size() && entry.size_bytes <= all.size() - entry.offset;
-    if (is_inside && !(decode_ && entry.offset == 0)) mapped_->release(all.subspan(entry.offset, entry.size_bytes));
-  }
+  void release(const CheckpointEntry& entry) const override { mapped_->release(run_of(entry)); }
+  void prefetch(const CheckpointEntry& entry) const override { mapped_->prefetch(run_of(entry)); }
 
   std::span<const std::filesystem::path> files() const override { return file_; }
   const Json& metadata() const override { return parsed_.metadata; }
@@ -50,6 +47,14 @@ class MappedReader final : public CheckpointReader {
  private:
   [[noreturn]] void refuse(const CheckpointEntry& entry) const {
     throw ValueError(str(file_[0], ": the entry ", quote(entry.name), " is not one of this reader"));
+  }
+
+  // Where the entry lies in the file; nothing where its bytes are no single run.
+  [[nodiscard]] std::span<const std::byte> run_of(const CheckpointEntry& entry) const {
+    const auto all = mapped_->bytes();
+    const bool is_inside = entry.offset <= all.size() && entry.size_bytes <= all.size() - entry.offset;
+    if (!is_inside || (decode_ && entry.offset == 0)) return {};
+    return all.subspan(entry.offset, entry.size_bytes);
   }
 
   SharedBytes decoded(const CheckpointEntry& entry) const {

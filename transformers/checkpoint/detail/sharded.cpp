@@ -86,6 +86,11 @@ class ShardedReader final : public CheckpointReader {
     if (entry.file < shards_.size() && found != by_name_.end())
       shards_[entry.file]->release(*originals_[found->second]);
   }
+  void prefetch(const CheckpointEntry& entry) const override {
+    const auto found = by_name_.find(entry.name);
+    if (entry.file < shards_.size() && found != by_name_.end())
+      shards_[entry.file]->prefetch(*originals_[found->second]);
+  }
   std::span<const fs::path> files() const override { return files_; }
   const Json& metadata() const override { return metadata_; }
   std::string_view dialect() const override { return shards_.empty() ? "transformers" : shards_[0]->dialect(); }

@@ -10,8 +10,9 @@ namespace transformers::detail {
 
 namespace {
 
-// Lets go of the file's pages with the last use of the bytes.
+// Reads the tensor's pages at once, and lets go of them with the last use of the bytes.
 SharedBytes released_after_use(const CheckpointReader& source, const CheckpointEntry& entry) {
+  source.prefetch(entry);
   auto data = source.bytes(entry);
   data.owner =
       std::shared_ptr<const void>(data.bytes.data(), [&source, &entry, owner = data.owner](const void*) mutable {

@@ -20,8 +20,10 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/parallel.h"
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/read_ahead.h"
 #include "transformers/checkpoint/safetensors.h"
 #include "transformers/nn/dtypes.h"
+#include "transformers/placement/accelerators.h"
 #include "transformers/placement/dispatch.h"
 #include "transformers/placement/materialize.h"
 
@@ -75,6 +77,7 @@ class Filler {
   }
 
   void read() {
+    start_reading_ahead();
     const auto& planned = request_.plan->tensors;
     std::vector<Value> values(planned.size());
     const auto total = static_cast<int64_t>(planned.size());
@@ -150,6 +153,22 @@ class Filler {
     return request_.offload_state_dict ||
            (request_.device_map && std::any_of(request_.device_map->begin(), request_.device_map->end(), is_disk));
   }
+
+  // What stays on disk is asked for block by block, and more than fits would push out what came first.
+  void start_reading_ahead() {
+    std::vector<const CheckpointEntry*> entries;
+    int64_t size_bytes = 0;
+    for (const auto& planned : request_.plan->tensors) {
+      if (is_for_disk(planned.name)) continue;
+      entries.push_back(planned.entry);
+      size_bytes += static_cast<int64_t>(planned.entry->size_bytes);
+    }
+    const bool fits = size_bytes <= available_memory_bytes();
+    logging::debug(str(request_.source, ": the weights are mapped, ", human_bytes(size_bytes),
+                       fits ? ", and read ahead of their use" : ", more than the free memory, and read when used"));
+    if (fits) model_.read_ahead = std::make_shared<ReadAhead>(request_.reader, std::move(entries));
+  }
+
   [[nodiscard]] bool weights_held_for(const std::string& name) const {
     return request_.device_map && is_offloaded(*request_.device_map, device_of(request_.device_map, name));
   }
