@@ -6,6 +6,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/modeling/losses.h"
 #include "transformers/nn/dtypes.h"
 
 namespace transformers {
@@ -274,10 +275,8 @@ constexpr Range kRanges[] = {{&In::input_ids, {"vocab_size"}},
                              {&In::position_ids, {"max_position_embeddings"}},
                              {&In::token_type_ids, {"type_vocab_size", "vocab_size"}}};
 
-constexpr int64_t kIgnored = -100;  // a label that no loss counts
-
 void explain_range(at::Tensor ModelInputs::*field, const at::Tensor& ids, int64_t count, bool may_be_ignored) {
-  const auto kept = may_be_ignored ? ids.masked_select(ids.ne(kIgnored)) : ids;
+  const auto kept = may_be_ignored ? ids.masked_select(ids.ne(kIgnoredLabel)) : ids;
   if (kept.numel() == 0) return;
   const int64_t low = kept.min().item<int64_t>(), high = kept.max().item<int64_t>();
   if (low < 0 || high >= count)

@@ -11,20 +11,18 @@
 
 namespace transformers {
 
-constexpr int64_t kIgnored = -100;
-
 static at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels, int64_t ignored) {
   return at::cross_entropy_loss(logits.reshape({-1, logits.size(-1)}),
                                 labels.reshape({-1}).to(logits.device(), at::kLong), {}, at::Reduction::Mean, ignored);
 }
 
 at::Tensor token_loss(const at::Tensor& logits, const at::Tensor& labels) {
-  return cross_entropy(logits, labels, kIgnored);
+  return cross_entropy(logits, labels, kIgnoredLabel);
 }
 
 at::Tensor causal_lm_loss(const at::Tensor& logits, const at::Tensor& labels) {
-  const auto next = at::constant_pad_nd(labels, {0, 1}, kIgnored).slice(-1, 1);
-  return cross_entropy(logits.to(at::kFloat), next, kIgnored);
+  const auto next = at::constant_pad_nd(labels, {0, 1}, kIgnoredLabel).slice(-1, 1);
+  return cross_entropy(logits.to(at::kFloat), next, kIgnoredLabel);
 }
 
 static void check_labels(const at::Tensor& labels, at::IntArrayRef expected, std::string_view problem_type) {
@@ -50,7 +48,7 @@ at::Tensor sequence_loss(const PretrainedConfig& config, const at::Tensor& logit
   if (type == "regression")
     return count == 1 ? at::mse_loss(logits.squeeze(), labels.squeeze().to(logits.options()))
                       : at::mse_loss(logits, labels.to(logits.options()));
-  if (type == "single_label_classification") return cross_entropy(logits, labels, kIgnored);
+  if (type == "single_label_classification") return cross_entropy(logits, labels, kIgnoredLabel);
   if (type == "multi_label_classification")
     return at::binary_cross_entropy_with_logits(logits, labels.to(logits.options()));
   throw ValueError(str("unknown problem_type ", quote(type),

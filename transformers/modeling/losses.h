@@ -6,6 +6,9 @@
 
 namespace transformers {
 
+/// A label that no loss counts.
+inline constexpr int64_t kIgnoredLabel = -100;
+
 /// Mean cross entropy over the labels that are not -100. logits: (…, classes), labels: (…).
 [[nodiscard]] at::Tensor token_loss(const at::Tensor& logits, const at::Tensor& labels);
 /// token_loss of each token's logits against the next token's label, in float32.
