@@ -39,6 +39,11 @@ class Int8Reader final : public CheckpointReader {
     inner_->release(*origin.values);
     if (origin.scales) inner_->release(*origin.scales);
   }
+  void prefetch(const CheckpointEntry& entry) const override {
+    const auto& origin = origin_of(entry);
+    inner_->prefetch(*origin.values);
+    if (origin.scales) inner_->prefetch(*origin.scales);
+  }
   [[nodiscard]] std::span<const std::filesystem::path> files() const override { return inner_->files(); }
   [[nodiscard]] const Json& metadata() const override { return metadata_; }
   [[nodiscard]] std::string_view dialect() const override { return inner_->dialect(); }

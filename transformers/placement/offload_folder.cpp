@@ -35,6 +35,9 @@ class RawFile final : public CheckpointReader {
   void release(const CheckpointEntry&) const override {
     if (mapped_) mapped_->release(mapped_->bytes());
   }
+  void prefetch(const CheckpointEntry&) const override {
+    if (mapped_) mapped_->prefetch(mapped_->bytes());
+  }
   [[nodiscard]] std::span<const fs::path> files() const override { return files_; }
   [[nodiscard]] const Json& metadata() const override { return metadata_; }
   [[nodiscard]] std::string_view dialect() const override { return "transformers"; }
