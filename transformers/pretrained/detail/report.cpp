@@ -165,19 +165,12 @@ void report_adapter(const LoadingInfo& info, const PreTrainedModel& model, const
   if (!info.mismatched_keys.empty() && !ignore_mismatched_sizes)
     throw RuntimeError(str(source, ": the adapter does not fit ", name, ": ", mismatches(info),
                            "; set ignore_mismatched_sizes to initialise these anew"));
-  if (!info.missing_keys.empty())
-    logging::warning(str(source,
-                         ": these tensors are not in the adapter's file and were initialised, so that they "
-                         "change nothing until they are trained: ",
-                         listed(info.missing_keys)));
-  if (!info.unexpected_keys.empty())
-    logging::warning(str(source, ": these tensors of the adapter have no place in ", name,
-                         " or in the adapter's config and are not used: ", listed(info.unexpected_keys)));
-  if (!info.mismatched_keys.empty())
-    logging::warning(
-        str(source, ": these tensors of the adapter were initialised, their shapes do not fit: ", mismatches(info)));
-  if (info.missing_keys.empty() && info.unexpected_keys.empty() && info.mismatched_keys.empty())
-    logging::info(str(source, ": every tensor of the adapter was loaded"));
+  const auto rows = rows_of(info, ignore_mismatched_sizes);
+  if (rows.empty()) return logging::info(str(source, ": every tensor of the adapter was loaded"));
+  logging::warning(str(source, ": the adapter was loaded for ", name,
+                       " with differences (suspicious): what is not in its file was initialised and changes nothing "
+                       "until it is trained, what has no place in the model or in adapter_config.json is not used") +
+                   table_of(rows));
 }
 
 }  // namespace transformers

@@ -190,9 +190,9 @@ std::shared_ptr<PretrainedConfig> read_config(Source& source, const FromPretrain
 }
 
 FromPretrainedOptions modern_options(const FromPretrainedOptions& options) {
-  enum class Fate { Dtype, Ignored, Warned, Deprecated };
-  constexpr std::pair<std::string_view, Fate> table[] = {{"dtype", Fate::Dtype},
-                                                         {"torch_dtype", Fate::Dtype},
+  enum class Fate { IsDtype, Ignored, Warned, Deprecated };
+  constexpr std::pair<std::string_view, Fate> table[] = {{"dtype", Fate::IsDtype},
+                                                         {"torch_dtype", Fate::IsDtype},
                                                          {"mirror", Fate::Ignored},
                                                          {"_fast_init", Fate::Ignored},
                                                          {"resume_download", Fate::Ignored},
@@ -204,7 +204,7 @@ FromPretrainedOptions modern_options(const FromPretrainedOptions& options) {
   for (const auto& [key, fate] : table) {
     const auto* found = out.kwargs.find(key);
     if (!found) continue;
-    if (fate == Fate::Dtype && !out.dtype && !found->is_null()) out.dtype = dtype_from_json(*found, key);
+    if (fate == Fate::IsDtype && !out.dtype && !found->is_null()) out.dtype = dtype_from_json(*found, key);
     if (fate == Fate::Warned) logging::warning(str(quote(key), " has no effect: no code of a repository is ever run"));
     if (fate == Fate::Deprecated) logging::deprecated(str(quote(key), " is deprecated and has no effect; use 'token'"));
     out.kwargs.erase(key);
