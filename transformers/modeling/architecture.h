@@ -100,14 +100,15 @@ constexpr ModelClass model_class(std::string_view name, Task task, Few<TiedWeigh
                      const Json& wanted) -> std::shared_ptr<PreTrainedModel> {
             auto typed = std::dynamic_pointer_cast<C>(config);
             if (!typed) throw_wrong_config(typeid(M), config.get(), C().model_type());
-            Json arguments = wanted;
-            std::shared_ptr<PreTrainedModel> model;
-            if constexpr (requires { M::make(typed, arguments); })
-              model = M::make(typed, arguments);
-            else
-              model = std::make_shared<M>(typed);
-            if (arguments.size() > 0) throw_unknown_arguments(typeid(M), arguments);
-            return model;
+            if constexpr (requires(Json & arguments) { M::make(typed, arguments); }) {
+              Json arguments = wanted;
+              auto model = M::make(typed, arguments);
+              if (arguments.size() > 0) throw_unknown_arguments(typeid(M), arguments);
+              return model;
+            } else {
+              if (wanted.size() > 0) throw_unknown_arguments(typeid(M), wanted);
+              return std::make_shared<M>(typed);
+            }
           },
           .type = &typeid(M),
           .tied = tied,
