@@ -291,6 +291,7 @@ TEST(Architectures, RefuseWhatWouldFailLater) {
   EXPECT_THAT(message("vit", R"({"patch_size": 0})"), HasSubstr("c.json: patch_size is 0"));
   EXPECT_THAT(message("vit", R"({"patch_size": 512})"), HasSubstr("more than the image_size"));
   EXPECT_THAT(message("vit", R"({"encoder_stride": 0})"), HasSubstr("'encoder_stride' is 0"));
+  EXPECT_THAT(message("vit", R"({"encoder_stride": 40000})"), HasSubstr("from 1 to 32768"));
   EXPECT_THAT(message("t5", R"({"relative_attention_num_buckets": 2})"),
               HasSubstr("'relative_attention_num_buckets' is 2"));
   EXPECT_THAT(message("t5", R"({"relative_attention_max_distance": 16})"), HasSubstr("more than half of"));
