@@ -160,7 +160,9 @@ std::vector<std::string> write_checkpoint(FileTransaction& transaction, const Ch
       weight_map.emplace(options.index_key ? options.index_key(key) : key, files.back());
       total += entries[position].alias_of.empty() ? sizes[position] : 0;
     }
-    write(transaction.stage(files.back()), part, options.metadata);
+    const auto file = transaction.stage(files.back());
+    write(file, part, options.metadata);
+    if (options.written) options.written(files.back(), file);
     logging::report_progress(
         {"Writing shards", static_cast<int64_t>(i + 1), static_cast<int64_t>(shards.size()), "files"});
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -43,6 +44,9 @@ struct ShardedWriteOptions {
   Json metadata = Json::object();                               // of every file
   std::optional<int64_t> total_parameters = {};                 // for the index
   std::string (*index_key)(const std::string& name) = nullptr;  // how the index spells a name; null: as it is
+  /// Told of each file of weights when it is complete; `file` is where it lies until the transaction is committed, and
+  /// may be removed.
+  std::function<void(const std::string& name, const std::filesystem::path& file)> written = {};
 };
 
 /// Writes a checkpoint as one file, or as shards and their index, into `transaction`, and removes with it what an

@@ -18,6 +18,8 @@
 
 namespace transformers {
 
+struct PushToHubOptions;
+
 /// One field of a config by name: drives reading, writing, overrides and lookups.
 struct ConfigField {
   using Target = std::variant<bool*, int64_t*, double*, std::string*, std::optional<bool>*, std::optional<int64_t>*,
@@ -106,6 +108,9 @@ class PretrainedConfig {
   [[nodiscard]] std::string to_json_string(bool use_diff = true) const;
   /// Writes `config.json` into the folder, which is created when absent; atomically.
   void save_pretrained(const std::filesystem::path& folder) const;
+  /// Uploads that file; gives the URL of the commit or pull request. See hub/push.h; needs the library `transformers`.
+  std::string push_to_hub(const std::string& repo_id, const PushToHubOptions& options) const;
+  std::string push_to_hub(const std::string& repo_id) const;
 
  protected:
   /// Runs after reading: fills fields that depend on others and checks what no single field can show.

@@ -12,6 +12,8 @@
 
 namespace transformers {
 
+struct PushToHubOptions;
+
 /// How text is generated: public fields with the reference's names, kept in generation_config.json. An absent field
 /// (all of them at first) means "not set": generate fills it from the model's own config, then from
 /// `global_defaults`. Keys that no field knows are kept in `extra`. Reference: GenerationConfig.
@@ -137,6 +139,9 @@ struct GenerationConfig {
   /// Writes `folder`/`file`, atomically; the folder is created when absent. Throws ValueError when `validate(strict)`
   /// does, unless the config is as it was read.
   void save_pretrained(const std::filesystem::path& folder, std::string_view file = "generation_config.json") const;
+  /// Uploads that file; gives the URL of the commit or pull request. See hub/push.h; needs the library `transformers`.
+  std::string push_to_hub(const std::string& repo_id, const PushToHubOptions& options) const;
+  std::string push_to_hub(const std::string& repo_id) const;
 
   bool operator==(const GenerationConfig& other) const;
 };

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "transformers/base/ordered_map.h"
@@ -25,9 +26,13 @@ struct LoadResult;
 class Dispatch;
 class ReadAhead;
 struct SavePretrainedOptions;
+struct PushToHubOptions;
 struct GenerateOptions;
 struct GenerateResult;
 struct GenerationConfig;
+
+/// One tag of a model card, or several.
+using ModelTags = std::variant<std::string, std::vector<std::string>>;
 
 /// What `BertModel::from_pretrained` is: called as `BertModel::from_pretrained("folder", {.dtype = "auto"})`. Every
 /// model class has one of its own; calls need pretrained/load.h.
@@ -122,6 +127,14 @@ class PreTrainedModel : public nn::Module, public PeftAdapterMixin {
   /// See pretrained/save.h.
   void save_pretrained(const std::filesystem::path& save_directory, const SavePretrainedOptions& options);
   void save_pretrained(const std::filesystem::path& save_directory);
+
+  /// Uploads what save_pretrained writes and a model card with the tags, in one commit; gives the URL of the commit or
+  /// pull request. `repo_id`: "name" (the token's user) or "organisation/name", made when absent. See hub/push.h.
+  std::string push_to_hub(const std::string& repo_id, const PushToHubOptions& options);
+  std::string push_to_hub(const std::string& repo_id);
+  /// Adds tags for the model card; those that are there already are left alone.
+  void add_model_tags(const ModelTags& tags);
+  std::optional<std::vector<std::string>> model_tags = {};
 
  protected:
   explicit PreTrainedModel(std::shared_ptr<PretrainedConfig> config);

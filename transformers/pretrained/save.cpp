@@ -23,6 +23,7 @@
 #include "transformers/nn/torch_errors.h"
 #include "transformers/placement/dispatch.h"
 #include "transformers/pretrained/detail/file_names.h"
+#include "transformers/pretrained/detail/save_files.h"
 
 namespace transformers {
 
@@ -133,12 +134,14 @@ at::Tensor tensor_of(const CheckpointWriteEntry& entry) {
 }
 
 void write_weights(FileTransaction& transaction, const std::vector<CheckpointWriteEntry>& entries,
-                   const std::string& name, int64_t total_parameters, const SavePretrainedOptions& options) {
-  const ShardedWriteOptions sharding{.name = name,
-                                     .variant = options.variant,
-                                     .max_shard_size = options.max_shard_size,
-                                     .metadata = Json(Json::Object{{"format", "pt"}}),
-                                     .total_parameters = total_parameters};
+                   const std::string& name, int64_t total_parameters, const SavePretrainedOptions& options,
+                   hub::FileSink* sink) {
+  ShardedWriteOptions sharding{.name = name,
+                               .variant = options.variant,
+                               .max_shard_size = options.max_shard_size,
+                               .metadata = Json(Json::Object{{"format", "pt"}}),
+                               .total_parameters = total_parameters};
+  if (sink) sharding.written = [sink](const std::string& shard, const fs::path& file) { sink->take(shard, file); };
   CheckpointWriter write = options.safe_serialization ? write_safetensors : write_pytorch;
   if (options.save_function && !options.safe_serialization)
     write = [&](const fs::path& file, std::span<const CheckpointWriteEntry> part, const Json&) {
@@ -147,10 +150,12 @@ void write_weights(FileTransaction& transaction, const std::vector<CheckpointWri
       options.save_function(tensors, file);
     };
   (void)write_checkpoint(transaction, write, entries, sharding);
+  if (sink) sink->finish();
 }
 
 // P52: the active adapter and nothing else. Its files are never in shards: readers look for the one.
-void save_adapter(const PreTrainedModel& model, const fs::path& folder, const SavePretrainedOptions& options) {
+void save_adapter(const PreTrainedModel& model, const fs::path& folder, const SavePretrainedOptions& options,
+                  hub::FileSink* sink) {
   const auto active = model.active_adapters();
   if (active.size() != 1)
     throw ValueError(str("the model has ", uint64_t{active.size()}, " active adapters (", join(active, ", "),
@@ -179,12 +184,33 @@ void save_adapter(const PreTrainedModel& model, const fs::path& folder, const Sa
                     config.to_dict().dump({.indent = 2, .sort_keys = true, .ensure_ascii = true}) + "\n");
   const auto* const other = options.safe_serialization ? "adapter_model.bin" : "adapter_model.safetensors";
   write_weights(transaction, entries, options.safe_serialization ? "adapter_model.safetensors" : "adapter_model.bin",
-                count, whole);
+                count, whole, sink);
   transaction.remove(other);
   transaction.commit();
 }
 
 }  // namespace
+
+void detail::save_files(PreTrainedModel& model, const fs::path& folder, const SavePretrainedOptions& options,
+                        hub::FileSink* sink) {
+  if (model.has_adapters())
+    return without_torch_errors(model.model_class().name, [&] { save_adapter(model, folder, options, sink); });
+  const auto state = options.state_dict ? *options.state_dict : model.state_dict();
+  if (model.dispatch && !model.dispatch->weights().names().empty())
+    logging::warning("the model is partly offloaded; memory must have room for one shard while it is saved");
+  const auto entries =
+      without_torch_errors(model.model_class().name, [&] { return entries_of(model, state, options); });
+  const auto saved = model.config->clone();
+  saved->architectures = {std::string(model.model_class().name)};
+  saved->dtype = std::string(info(to_data_type(model.dtype())).name);
+  FileTransaction transaction(folder);
+  saved->save_pretrained(transaction.staging_folder());
+  if (model.can_generate() && model.generation_config)
+    model.generation_config->save_pretrained(transaction.staging_folder());
+  write_weights(transaction, entries, options.safe_serialization ? "model.safetensors" : "pytorch_model.bin",
+                model.num_parameters(), options, sink);
+  transaction.commit();
+}
 
 void PreTrainedModel::save_pretrained(const fs::path& folder) { save_pretrained(folder, SavePretrainedOptions{}); }
 
@@ -192,22 +218,14 @@ void PreTrainedModel::save_pretrained(const fs::path& folder, const SavePretrain
   std::error_code ignored;
   if (fs::is_regular_file(folder, ignored))
     return logging::error(str(folder, ": is a file, expected a folder; nothing was saved"));
-  if (options.push_to_hub) throw NotImplementedError("save_pretrained: push_to_hub is not in this version");
-  if (!options.is_main_process) return;
-  if (has_adapters()) return without_torch_errors(model_class().name, [&] { save_adapter(*this, folder, options); });
-  const auto state = options.state_dict ? *options.state_dict : state_dict();
-  if (dispatch && !dispatch->weights().names().empty())
-    logging::warning("the model is partly offloaded; memory must have room for one shard while it is saved");
-  const auto entries = without_torch_errors(model_class().name, [&] { return entries_of(*this, state, options); });
-  const auto saved = config->clone();
-  saved->architectures = {std::string(model_class().name)};
-  saved->dtype = std::string(info(to_data_type(dtype())).name);
-  FileTransaction transaction(folder);
-  saved->save_pretrained(transaction.staging_folder());
-  if (can_generate() && generation_config) generation_config->save_pretrained(transaction.staging_folder());
-  write_weights(transaction, entries, options.safe_serialization ? "model.safetensors" : "pytorch_model.bin",
-                num_parameters(), options);
-  transaction.commit();
+  const auto upload = detail::upload_of(folder, options);
+  if (!upload.is_main_process) return;
+  if (!options.push_to_hub) return detail::save_files(*this, folder, options, nullptr);
+  const auto save = [&](const fs::path& target, hub::FileSink* sink) {
+    detail::save_files(*this, target, options, sink);
+  };
+  const auto tags = model_tags.value_or(std::vector<std::string>());
+  (void)hub::push_to_hub(upload.repo_id, upload.options, {.tags = tags, .save = save, .folder = folder});
 }
 
 }  // namespace transformers

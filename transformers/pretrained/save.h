@@ -5,7 +5,9 @@
 #include <optional>
 #include <string>
 
+#include "transformers/base/json.h"
 #include "transformers/base/size.h"
+#include "transformers/hub/options.h"
 #include "transformers/modeling/model.h"
 
 namespace transformers {
@@ -20,12 +22,16 @@ struct SavePretrainedOptions {
   bool is_main_process = true;               // false: this process writes nothing
   std::optional<StateDict> state_dict = {};  // saved instead of the model's own
   SaveFunction save_function = {};           // instead of our writer of .bin files; not used for safetensors
-  bool push_to_hub = false;                  // NotImplementedError in this version
+  bool push_to_hub = false;                  // uploads what was saved, in one commit
   ByteSize max_shard_size = "50GB";          // larger weights become shards and an index
   bool safe_serialization = true;            // false: pytorch_model.bin
   std::optional<std::string> variant = {};   // model.<variant>.safetensors
   bool save_peft_format = true;              // of an adapter: names as peft's own model has them (base_model.model.…)
   bool save_original_format = true;          // names as the Hub's files have them
+  std::optional<TokenArg> token = {};        // of the upload
+  /// Of the upload: repo_id (else the folder's name), commit_message, commit_description, private, create_pr, revision,
+  /// tags; and the old names of arguments, with a FutureWarning. Others: TypeError.
+  Json kwargs = Json::object();
 };
 
 }  // namespace transformers
