@@ -33,6 +33,14 @@ fs::path folder_of(const Arguments& arguments) {
 }
 
 }  // namespace
+int64_t shard_size(const std::string& text) {
+  try {
+    return parse_size(text);
+  } catch (const ValueError& error) {
+    throw UsageError(str("--max-shard-size: ", error.what()));
+  }
+}
+
 
 OptionGroup source_options() {
   auto group = hub_options();
@@ -45,10 +53,10 @@ OptionGroup source_options() {
 
 ConvertReport run_conversion(const Arguments& arguments, ConvertOptions options) {
   const auto snapshot = snapshot_of(arguments);
+  if (const auto size = arguments.find("max-shard-size")) options.max_shard_size = shard_size(*size);
   const auto source = snapshot.weights_file.empty() ? snapshot.folder : snapshot.weights_file;
   options.variant = arguments.find("variant");
   options.source_variant = arguments.find("source-variant");
-  if (const auto size = arguments.find("max-shard-size")) options.max_shard_size = *size;
   // A snapshot in the cache is called by its commit; the user's name for it says more.
   options.name = fs::path(snapshot.source).lexically_normal().stem();
   if (fs::is_directory(snapshot.source)) options.name = fs::absolute(source).lexically_normal().filename();

@@ -97,6 +97,9 @@ TEST(Program, WrongCommandLinesExitWithTwo) {
       {{"inspect", "a", "--subfolder", "/etc"}, "does not begin with '/'"},
       {{"embed", "a", "--batch-size", "99999999999"}, "expected 1 to 65536"},
       {{"forward", "a", "--inputs", "b", "--outputs", ""}, "--outputs is ''"},
+      {{"generate", "a", "--prompt", "x", "--device-map", "gpu"}, "--device-map: "},
+      {{"generate", "a", "--prompt", "x", "--device-map", "-1"}, "--device-map: "},
+      {{"generate", "a", "--prompt", "x", "--max-memory", "gpu=1GB"}, "--max-memory: "},
       {{"bench", "a", "--prompt-tokens", "99999999999"}, "--prompt-tokens is '99999999999', expected 1 to "},
   };
   for (const auto& c : cases) expect_error(run_program(c.words), 2, c.part);

@@ -50,11 +50,14 @@ TEST(ConvertCommand, TellsWrongWordsFromWorkThatFailed) {
                             {"convert", source, target, "--to", "gguf", "--dtype", "float16", "--quantize", "q8_0"},
                             {"quantize", source, target},
                             {"quantize", source, target, "--type", "q9_9"},
-                            {"quantize", source, target, "--type", "q8_0", "--max-shard-size", "1GB"}})
+                            {"quantize", source, target, "--type", "q8_0", "--max-shard-size", "1GB"},
+                            {"quantize", source, target, "--type", "int8", "--max-shard-size", "0"},
+                            {"convert", source, target, "--to", "pt", "--max-shard-size", "many"},
+                            {"convert", source, target, "--to", "pt", "--tf-format", "bundle"},
+                            {"convert", source, target, "--to", "tf", "--tf-format", "npz"}})
     EXPECT_EQ(run_program(words).exit_code, 2) << words.back();
   for (const auto& words : {std::vector<std::string>{"convert", source, target, "--to", "gguf"},
-                            {"convert", folder.file("absent"), target, "--to", "pt"},
-                            {"convert", source, target, "--to", "pt", "--max-shard-size", "many"}}) {
+                            {"convert", folder.file("absent"), target, "--to", "pt"}}) {
     const auto run = run_program(words);
     EXPECT_EQ(run.exit_code, 1) << words.back();
     EXPECT_THAT(run.err, HasSubstr("error: "));

@@ -29,8 +29,14 @@ Device parse_device(const std::string& text) {
 DeviceMapArg parse_device_map(const std::string& text) {
   if (!text.ends_with(".json")) {
     const auto device = parse_device(text);
-    if (const auto* number = std::get_if<int64_t>(&device)) return *number;
-    return text;
+    const auto* number = std::get_if<int64_t>(&device);
+    const DeviceMapArg map = number ? DeviceMapArg(*number) : DeviceMapArg(text);
+    try {
+      if (!is_automatic(map)) static_cast<void>(explicit_device_map(map));
+    } catch (const ValueError& error) {
+      throw UsageError(str("--device-map: ", error.what()));
+    }
+    return map;
   }
   constexpr int64_t kMostBytes = 16 << 20;
   const auto json = Json::parse_file(text, kMostBytes);
@@ -49,7 +55,7 @@ MaxMemory parse_max_memory(const std::string& text) {
     const auto device = parse_device(std::string(trim(std::string_view(part).substr(0, equals))));
     const auto size = std::string(trim(std::string_view(part).substr(equals + 1)));
     try {
-      limits.set(device, parse_size(size));
+      limits.set(canonical_device(device), parse_size(size));
     } catch (const ValueError& error) {
       throw UsageError(str("--max-memory: ", error.what()));
     }
