@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apps/cli/interrupt.h"
 #include "apps/cli/progress_bar.h"
 #include "apps/cli/terminal.h"
 #include "transformers/base/logging.h"
@@ -32,7 +33,6 @@ fs::path folder_of(const Arguments& arguments) {
   return fs::is_directory(destination, ignored) ? destination : destination.parent_path();
 }
 
-}  // namespace
 int64_t shard_size(const std::string& text) {
   try {
     return parse_size(text);
@@ -41,6 +41,7 @@ int64_t shard_size(const std::string& text) {
   }
 }
 
+}  // namespace
 
 OptionGroup source_options() {
   auto group = hub_options();
@@ -52,8 +53,8 @@ OptionGroup source_options() {
 }
 
 ConvertReport run_conversion(const Arguments& arguments, ConvertOptions options) {
-  const auto snapshot = snapshot_of(arguments);
   if (const auto size = arguments.find("max-shard-size")) options.max_shard_size = shard_size(*size);
+  const auto snapshot = snapshot_of(arguments);
   const auto source = snapshot.weights_file.empty() ? snapshot.folder : snapshot.weights_file;
   options.variant = arguments.find("variant");
   options.source_variant = arguments.find("source-variant");
@@ -62,7 +63,10 @@ ConvertReport run_conversion(const Arguments& arguments, ConvertOptions options)
   if (fs::is_directory(snapshot.source)) options.name = fs::absolute(source).lexically_normal().filename();
   if (source.extension() == ".gguf" && options.to != "gguf")
     options.add_files = [source](const fs::path& folder) { add_tokenizer(source, folder); };
-  const ProgressBar bar(arguments);
+  // Ctrl-C unwinds, so that no partial folder stays; the second ends at once.
+  catch_interrupts(/*ends_at_second=*/true);
+  catch_termination(/*ends_at_second=*/true);
+  const ProgressBar bar(arguments, throw_if_interrupted);
   return convert_checkpoint(source, arguments.positional[1], options);
 }
 

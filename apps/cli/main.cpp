@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <new>
 
+#include "apps/cli/interrupt.h"
 #include "apps/cli/options.h"
 #include "apps/cli/parser.h"
 #include "apps/cli/terminal.h"
@@ -54,6 +55,8 @@ int guarded(std::span<const std::string> words) {
     return code;
   } catch (const BrokenPipe&) {
     return 0;
+  } catch (const Interrupted& end) {
+    return end.exit_code;
   } catch (const UsageError& error) {
     return fail(2, error.what(), error.hint);
   } catch (const std::bad_alloc&) {

@@ -67,15 +67,20 @@ class Drawing {
 
 }  // namespace
 
-ProgressBar::ProgressBar(const Arguments& arguments)
-    : is_on_(!arguments.has("quiet") && stderr_is_terminal() && !environment_flag("HF_HUB_DISABLE_PROGRESS_BARS")) {
-  if (!is_on_) return;
-  const auto drawing = std::make_shared<Drawing>();
-  logging::set_progress_observer([drawing](const logging::Progress& progress) { drawing->show(progress); });
+ProgressBar::ProgressBar(const Arguments& arguments, std::function<void()> meanwhile) {
+  const bool is_shown =
+      !arguments.has("quiet") && stderr_is_terminal() && !environment_flag("HF_HUB_DISABLE_PROGRESS_BARS");
+  is_observed_ = is_shown || meanwhile;
+  if (!is_observed_) return;
+  const auto drawing = is_shown ? std::make_shared<Drawing>() : nullptr;
+  logging::set_progress_observer([drawing, meanwhile = std::move(meanwhile)](const logging::Progress& progress) {
+    if (meanwhile) meanwhile();
+    if (drawing) drawing->show(progress);
+  });
 }
 
 ProgressBar::~ProgressBar() {
-  if (is_on_) logging::set_progress_observer({});  // the drawing goes with it, and its line
+  if (is_observed_) logging::set_progress_observer({});  // the drawing goes with it, and its line
 }
 
 }  // namespace transformers::cli

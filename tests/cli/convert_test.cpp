@@ -6,6 +6,7 @@
 
 #include "program.h"
 #include "transformers/base/json.h"
+#include "transformers/base/strings.h"
 
 namespace transformers::cli_tests {
 
@@ -89,8 +90,48 @@ TEST(QuantizeCommand, WritesInt8ThatNobodyTakesForSomethingElse) {
   EXPECT_EQ(inspected.at("tensors").at("lm_head.weight").at("dtype"), Json("int8"));
   EXPECT_EQ(inspected.at("tensors").at("lm_head.weight_scale").at("dtype"), Json("float32"));
   const auto run = run_program({"generate", target, "--input-ids", "1,2", "--max-new-tokens", "1"});
-  EXPECT_EQ(run.exit_code, 1);
-  EXPECT_THAT(run.err, HasSubstr("transformers.cpp-int8"));
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(run.err, "") << "nothing is to be said of it";
+  EXPECT_EQ(run_program({"convert", target, folder.file("back"), "--to", "pt"}).exit_code, 0);
+}
+
+TEST(ConvertCommand, WritesBothFormsOfTensorFlow) {
+  const TemporaryFolder folder;
+  const std::string source = test_data("formats/bert/pytorch");
+  ASSERT_EQ(run_program({"convert", source, folder.file("h5"), "--to", "tf"}).exit_code, 0);
+  EXPECT_TRUE(fs::exists(folder.file("h5/tf_model.h5")));
+  const auto run =
+      run_program({"convert", source, folder.file("bundle"), "--to", "tf", "--tf-format", "bundle", "--json"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(Json::parse(run.out).at("files").size(), 2U);
+  EXPECT_TRUE(fs::exists(folder.file("bundle/model.ckpt.index")));
+}
+
+// Whenever the signal comes: before the work, in its middle, or when everything is written.
+TEST(ConvertCommand, LeavesNothingHalfDoneWhenInterrupted) {
+  const TemporaryFolder folder;
+  constexpr int kTensors = 64;
+  constexpr int64_t kBytes = int64_t{32} << 20;
+  Json header = Json::object();
+  for (int i = 0; i < kTensors; ++i)
+    header[str("w", i)] = Json(Json::Object{{"dtype", "F32"},
+                                            {"shape", Json(Json::Array{kBytes / 4})},
+                                            {"data_offsets", Json(Json::Array{i * kBytes, (i + 1) * kBytes})}});
+  auto text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  std::string start(8, '\0');
+  for (int i = 0; i < 8; ++i) start[static_cast<size_t>(i)] = static_cast<char>(text.size() >> (8 * i));
+  const auto source = folder.file("big.safetensors");
+  std::ofstream(source, std::ios::binary) << start << text;
+  fs::resize_file(source, start.size() + text.size() + static_cast<uint64_t>(kTensors * kBytes));  // a hole, no data
+  for (const auto& [name, code] : {std::pair("INT", 130), std::pair("TERM", 143)}) {
+    const auto run = run_command({"timeout", "--preserve-status", "-s", name, "0.4", TRANSFORMERS_PROGRAM, "convert",
+                                  source, folder.file("out"), "--to", "pt"});
+    EXPECT_EQ(run.exit_code, code) << run.err;
+    std::vector<std::string> left;
+    for (const auto& entry : fs::directory_iterator(folder.path())) left.push_back(entry.path().filename());
+    EXPECT_THAT(left, ::testing::ElementsAre("big.safetensors"));
+  }
 }
 
 TEST(Inspect, ReadsEveryFormat) {
