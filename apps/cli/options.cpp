@@ -6,6 +6,7 @@
 
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/checkpoint.h"
 #include "transformers/config/generation_config.h"
 #include "transformers/generation/unsupported.h"
 #include "transformers/hub/adapter.h"
@@ -178,6 +179,9 @@ std::filesystem::path tokenizer_path(const Arguments& arguments) {
   if (std::filesystem::is_empty(snapshot.folder, ignored))
     throw OSError(str(snapshot.folder, ": the folder is empty, expected a model"));
   const bool names_file = !std::filesystem::is_directory(arguments.positional.front(), ignored);
+  // Any other file says itself that it is no model, before what lies beside it is asked for.
+  if (names_file && !snapshot.weights_file.empty() && snapshot.weights_file.extension() != ".json")
+    static_cast<void>(open_checkpoint(snapshot.weights_file));
   return names_file && snapshot.weights_file.extension() == ".gguf" ? snapshot.weights_file : snapshot.folder;
 }
 

@@ -333,6 +333,19 @@ TEST(Embed, GivesOneVectorForEachLine) {
   EXPECT_EQ((fs::file_size(npy) - 2 * size * sizeof(float)) % 64, 0u);
 }
 
+// What is named is wrong, not what else lies in its folder.
+TEST(Embed, SaysThatATextIsNoModel) {
+  const TemporaryFolder folder;
+  for (const auto* name : {"one.gguf", "two.gguf"})
+    fs::copy_file(test_data("gguf/llama_f32.gguf"), folder.path() / name);
+  std::ofstream(folder.file("text.txt")) << "a sentence\n";
+  for (const std::string command : {"embed", "tokenize"}) {
+    const auto run = run_program({command, folder.file("text.txt")}, "a\n");
+    EXPECT_EQ(run.exit_code, 1);
+    EXPECT_THAT(run.err, AllOf(HasSubstr("text.txt"), HasSubstr("no known format"))) << command;
+  }
+}
+
 TEST(Bench, HasTheKeysOfTheContract) {
   const auto run = run_program({"bench", test_data("llama/models/LlamaForCausalLM"), "--json", "--repeat", "1",
                                 "--prompt-tokens", "16", "--decode-tokens", "4"});

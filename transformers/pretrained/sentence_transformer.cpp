@@ -121,11 +121,12 @@ SentenceTransformer SentenceTransformer::from_pretrained(const std::string& name
     model_options.subfolder = (fs::path(options.subfolder) / result.transformer_folder_).native();
   const auto folder = snapshot.folder / result.transformer_folder_;
   const bool names_gguf = snapshot.weights_file.extension() == ".gguf";
+  // The model first: what was named and is none says so, whatever else lies in its folder.
+  result.model_ = AutoModelForTextEncoding::from_pretrained(name, model_options).model;
   const bool has_own_tokenizer = beside_tokenizer.folder != snapshot.folder;
   result.tokenizer_ = AutoTokenizer::from_pretrained(names_gguf          ? snapshot.weights_file
                                                      : has_own_tokenizer ? beside_tokenizer.folder
                                                                          : folder);
-  result.model_ = AutoModelForTextEncoding::from_pretrained(name, model_options).model;
   result.read_limits(folder);
   return result;
 }
