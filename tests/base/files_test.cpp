@@ -208,7 +208,7 @@ TEST(Environment, FlagsKnowTheUsualSpellings) {
   EXPECT_EQ(environment("TRANSFORMERS_TEST_FLAG"), "");
 }
 
-TEST(Files, KnowTheIndicesOfShards) {  // S02, P50
+TEST_F(Files, KnowTheIndicesOfShards) {  // S02, P50
   for (const char* name :
        {"model.safetensors.index.json", "model.safetensors.index.fp16.json", "tf_model.h5.index.json"})
     EXPECT_TRUE(is_shard_index(name)) << name;

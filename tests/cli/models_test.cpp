@@ -69,7 +69,7 @@ TEST(Forward, GivesTheSameWhereverTheWeightsLie) {  // L04, L10, L13
   EXPECT_EQ(forward("auto.safetensors", {"--device-map", "auto", "--max-memory", "cpu=20KB"}).exit_code, 0);
   EXPECT_EQ(read_text(folder.file("plain.safetensors")), read_text(folder.file("auto.safetensors")));
   EXPECT_EQ(forward("x.safetensors", {"--max-memory", "cpu"}).exit_code, 2);
-  EXPECT_EQ(forward("x.safetensors", {"--device-map", "gpu"}).exit_code, 1);
+  EXPECT_EQ(forward("x.safetensors", {"--device-map", "gpu"}).exit_code, 2);
 }
 
 TEST(DeviceMapCommand, PrintsThePlanWithoutLoading) {  // L07, L09

@@ -57,8 +57,10 @@ TEST_F(AdapterBase, IsARepositoryAtItsOwnRevision) {
   const auto base = base_of_adapter(adapter, options);
   EXPECT_EQ(read_text(base.file("config.json")), R"({"of": "v2"})");
   EXPECT_FALSE(is_adapter_alone(base));
-  for (const auto& request : server.requests())
-    if (!request.is_storage) EXPECT_EQ(request.authorization, "Bearer hf_secret") << request.target;
+  for (const auto& request : server.requests()) {
+    if (request.is_storage) continue;
+    EXPECT_EQ(request.authorization, "Bearer hf_secret") << request.target;
+  }
   server.forget_requests();  // all of it is in the cache now
   set("HF_HUB_OFFLINE", "1");
   const auto again = base_of_adapter(resolve_snapshot("org/adapter", options), options);
