@@ -1,7 +1,5 @@
 #include "transformers/hub/push.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <future>
 #include <map>
@@ -11,6 +9,7 @@
 #include "transformers/base/files.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/base/temporary_folder.h"
 #include "transformers/hub/environment.h"
 #include "transformers/hub/model_card.h"
 #include "transformers/hub/names.h"
@@ -82,26 +81,6 @@ Arguments resolved(const std::string& repo_id, const PushToHubOptions& options) 
   return arguments;
 }
 
-// A folder of its own that goes away in the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "transformers-push-XXXXXX").native();
-    if (!::mkdtemp(name.data())) throw OSError(str(name, ": no temporary folder can be made there; set TMPDIR"));
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
 // Sends one file at a time while the next is written. The commit is used by one thread at a time.
 class Streamer final : public FileSink {
  public:
@@ -147,7 +126,7 @@ bool is_deep(const std::string& name) { return std::count(name.begin(), name.end
 
 // The card of a revision as it is now, not as some cache remembers it.
 std::string remote_card(const std::string& repo_id, const std::string& revision, const PushToHubOptions& options) {
-  const TemporaryFolder cache;
+  const TemporaryFolder cache("push");
   DownloadOptions download{.revision = revision, .cache_dir = cache.path(), .token = options.token};
   download.retry = options.retry;
   const auto card = cached_file(repo_id, "README.md", download);
@@ -216,7 +195,7 @@ std::string push_to_hub(const std::string& repo_id, const PushToHubOptions& opti
   std::error_code ignored;
   const bool is_temporary = arguments.options.use_temp_dir.value_or(!fs::is_directory(working, ignored));
   if (!is_temporary) return push_from(working, false, arguments, pushed);
-  const TemporaryFolder folder;
+  const TemporaryFolder folder("push");
   return push_from(folder.path(), true, arguments, pushed);
 }
 

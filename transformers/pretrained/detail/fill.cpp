@@ -7,9 +7,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -20,6 +17,7 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/parallel.h"
 #include "transformers/base/strings.h"
+#include "transformers/base/temporary_folder.h"
 #include "transformers/checkpoint/read_ahead.h"
 #include "transformers/checkpoint/safetensors.h"
 #include "transformers/nn/dtypes.h"
@@ -52,28 +50,12 @@ const Device& device_of(const DeviceMap* map, const std::string& name) {
   return device ? *device : kOnCpu;
 }
 
-// Removed with everything in it, also when loading fails.
-struct WaitingRoom {
-  WaitingRoom() {
-    auto pattern = (std::filesystem::temp_directory_path() / "transformers-state-XXXXXX").string();
-    if (!::mkdtemp(pattern.data())) throw OSError(str(pattern, ": cannot be created: ", std::strerror(errno)));
-    path = pattern;
-  }
-  ~WaitingRoom() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  WaitingRoom(const WaitingRoom&) = delete;
-  WaitingRoom& operator=(const WaitingRoom&) = delete;
-  std::filesystem::path path = {};
-};
-
 class Filler {
  public:
   Filler(PreTrainedModel& model, const FillRequest& request, WeightStore& weights)
       : model_(model), request_(request), weights_(weights) {
     for (const auto& [name, tensor] : model.state_dict()) types_.emplace(name, tensor.scalar_type());
-    if (request.offload_state_dict) waiting_room_.emplace();
+    if (request.offload_state_dict) waiting_room_.emplace("state");
   }
 
   void read() {
@@ -194,7 +176,7 @@ class Filler {
     auto tensor = materialize(*request_.reader, *planned.entry, planned.op, planned.heads, type);
     const bool is_view = planned.op == Op::Rename && to_scalar_type(planned.entry->dtype) == tensor.scalar_type();
     if (waiting_room_ && !is_view && device_of(request_.device_map, planned.name) == kOnCpu)
-      return {.disk = written(waiting_room_->path, planned.name, tensor), .is_waiting = true};
+      return {.disk = written(waiting_room_->path(), planned.name, tensor), .is_waiting = true};
     return placed(planned.name, std::move(tensor));
   }
 
@@ -261,7 +243,7 @@ class Filler {
   WeightStore& weights_;
   std::unordered_map<std::string, at::ScalarType> types_;  // of the model's tensors
   mutable std::mutex turn_;
-  std::optional<WaitingRoom> waiting_room_;
+  std::optional<TemporaryFolder> waiting_room_;
   Values values_;
   std::vector<std::pair<std::string, std::string>> aliases_;
 };
