@@ -10,6 +10,7 @@
 #include "transformers/nn/torch_errors.h"
 #include "transformers/pretrained/detail/adapter_attacher.h"
 #include "transformers/pretrained/detail/adapter_loading.h"
+#include "transformers/pretrained/detail/source.h"
 #include "transformers/pretrained/detail/state_dict_reader.h"
 
 namespace transformers {
@@ -69,14 +70,7 @@ LoadingInfo PeftAdapterMixin::load_adapter(const std::optional<std::string>& pef
   if (options.peft_config || options.adapter_state_dict)
     throw ValueError(str("load_adapter was given ", quote(*peft_model_id),
                          " and a peft_config or an adapter_state_dict; give one or the other"));
-  const auto snapshot = resolve_snapshot(*peft_model_id, {.revision = options.revision,
-                                                          .subfolder = options.subfolder,
-                                                          .cache_dir = options.cache_dir,
-                                                          .force_download = options.force_download,
-                                                          .local_files_only = options.local_files_only,
-                                                          .token = options.token,
-                                                          .proxies = options.proxies});
-  return detail::load_adapter_of(model, snapshot, options);
+  return detail::load_adapter_of(model, resolve_snapshot(*peft_model_id, lookup_of(options)), options);
 }
 
 void PeftAdapterMixin::add_adapter(const LoraConfig& adapter_config, const std::string& adapter_name) {

@@ -17,6 +17,7 @@
 #include "transformers/hub/adapter.h"
 #include "transformers/hub/snapshot.h"
 #include "transformers/pretrained/auto.h"
+#include "transformers/pretrained/detail/source.h"
 #include "transformers/tokenizers/chat_template.h"
 
 namespace transformers {
@@ -106,11 +107,7 @@ at::Tensor pool(const at::Tensor& hidden, const at::Tensor& attention_mask, cons
 
 SentenceTransformer SentenceTransformer::from_pretrained(const std::string& name,
                                                          const FromPretrainedOptions& options) {
-  const SnapshotOptions lookup{.revision = options.revision,
-                               .subfolder = options.subfolder,
-                               .cache_dir = options.cache_dir,
-                               .local_files_only = options.local_files_only,
-                               .token = options.token};
+  const auto lookup = lookup_of(options);
   auto snapshot = resolve_snapshot(name, lookup);
   const auto beside_tokenizer = snapshot_of_tokenizer(snapshot, lookup);
   if (is_adapter_alone(snapshot) && !snapshot.has("modules.json")) snapshot = base_of_adapter(snapshot, lookup);

@@ -60,13 +60,7 @@ Source find_source(const std::optional<std::string>& name_or_path, const FromPre
   if (options.state_dict)
     throw ValueError(str("from_pretrained was given both the name ", quote(*name_or_path),
                          " and a state_dict; give a state_dict without a name, with its config"));
-  return with_adapter(whole_name(*name_or_path, options), {.revision = options.revision,
-                                                           .subfolder = options.subfolder,
-                                                           .cache_dir = options.cache_dir,
-                                                           .force_download = options.force_download,
-                                                           .local_files_only = options.local_files_only,
-                                                           .token = options.token,
-                                                           .proxies = options.proxies});
+  return with_adapter(whole_name(*name_or_path, options), lookup_of(options));
 }
 
 namespace {

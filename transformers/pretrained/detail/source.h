@@ -20,6 +20,19 @@ struct Source {
   bool is_memory = false;                          // the weights are the caller's state dict, there are no files
 };
 
+/// How the files of a call are looked up. `Options` has the download arguments of the reference: FromPretrainedOptions,
+/// LoadAdapterOptions.
+template <class Options>
+[[nodiscard]] SnapshotOptions lookup_of(const Options& options) {
+  return {.revision = options.revision,
+          .subfolder = options.subfolder,
+          .cache_dir = options.cache_dir,
+          .force_download = options.force_download,
+          .local_files_only = options.local_files_only,
+          .token = options.token,
+          .proxies = options.proxies};
+}
+
 /// Resolves the name; opens nothing. Without one the source is the state dict of `options`. Throws ValueError when
 /// there are both or neither.
 [[nodiscard]] Source find_source(const std::optional<std::string>& name_or_path, const FromPretrainedOptions& options);
