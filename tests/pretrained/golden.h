@@ -36,4 +36,15 @@ struct TemporaryFolder {
 /// one and both shapes.
 [[nodiscard]] std::string difference(const at::Tensor& found, const at::Tensor& expected, double tolerance);
 
+/// What an exception of this kind says.
+template <class Kind, class Run>
+[[nodiscard]] std::string refusal(const Run& run) {
+  try {
+    run();
+  } catch (const Kind& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
 }  // namespace transformers::testing

@@ -21,16 +21,6 @@ using ::testing::HasSubstr;
 
 fs::path llama() { return data_folder() / "llama/models/LlamaForCausalLM"; }
 
-template <class Kind, class Run>
-std::string refusal(const Run& run) {
-  try {
-    run();
-  } catch (const Kind& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
 // Half a step of each row, and what the type that is asked for rounds.
 void expect_close(PreTrainedModel& found, PreTrainedModel& expected, double rounding) {
   for (const auto& [name, tensor] : expected.state_dict()) {

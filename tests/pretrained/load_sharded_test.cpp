@@ -25,16 +25,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-template <class Kind, class Run>
-std::string refusal(const Run& run) {
-  try {
-    run();
-  } catch (const Kind& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
 // BERT's base model: it ties nothing, so that its file has every key.
 class Sharded : public ::testing::Test {
  protected:

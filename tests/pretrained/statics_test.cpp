@@ -29,25 +29,6 @@ using ::testing::HasSubstr;
 
 fs::path llama_folder() { return data_folder() / "llama" / "models" / "LlamaForCausalLM"; }
 
-struct Folder {
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "statics-XXXXXX").string();
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Folder() { fs::remove_all(path); }
-  fs::path path;
-};
-
-template <class Kind, class Run>
-std::string refusal(const Run& run) {
-  try {
-    run();
-  } catch (const Kind& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
 TEST(ConfigStatics, GiveTheTypedConfig) {
   const std::shared_ptr<LlamaConfig> config = LlamaConfig::from_pretrained(llama_folder().string());
   EXPECT_EQ(config->name_or_path, llama_folder().string());
@@ -154,7 +135,7 @@ TEST(MemoryFootprint, CountsTheBuffersOfTheRotaryEmbedding) {
 }
 
 TEST(Errors, NameTheConfigFileAndNotItsFolder) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto write = [&](std::string_view from, std::string_view to) {
     write_text_atomic(folder.path / "config.json", replace_all(read_text(llama_folder() / "config.json"), from, to));
   };
@@ -269,7 +250,7 @@ TEST(AutoClasses, TakeTheUsersOwn) {  // X05
   EXPECT_THROW(AutoModel::register_("nobodys", model_class<MineModel>("MineModel", Task::Base)), ValueError);
   const auto model = AutoModel::from_config(AutoConfig::for_model("mine"));
   EXPECT_EQ(model->model_class().name, "MineModel");
-  const Folder folder;
+  const TemporaryFolder folder;
   model->save_pretrained(folder.path);
   const auto again = AutoModel::from_pretrained(folder.path.string());
   EXPECT_TRUE(at::equal(again->state_dict().at("layer.weight"), model->state_dict().at("layer.weight")));
