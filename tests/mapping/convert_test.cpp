@@ -14,6 +14,7 @@
 #include <fstream>
 #include <map>
 
+#include "scratch_folder.h"
 #include "transformers/base/error.h"
 #include "transformers/base/files.h"
 #include "transformers/base/strings.h"
@@ -28,38 +29,12 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::Values;
+using testing::values_of;
 
 const fs::path kData = TRANSFORMERS_TEST_DATA;
 
-class Convert : public ::testing::Test {
- protected:
-  Convert() {
-    std::string name = (fs::temp_directory_path() / "convert-XXXXXX").native();
-    folder_ = ::mkdtemp(name.data());
-  }
-  ~Convert() override { fs::remove_all(folder_); }
-  [[nodiscard]] fs::path at(std::string_view name) const { return folder_ / name; }
-  [[nodiscard]] std::vector<std::string> names_in(const fs::path& folder) const {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename());
-    std::sort(names.begin(), names.end());
-    return names;
-  }
-
-  fs::path folder_;
-};
-
-using Values = std::map<std::string, std::pair<std::vector<int64_t>, std::string>>;
-
-Values values_of(const fs::path& path) {
-  const auto reader = open_checkpoint(fs::is_directory(path) ? *find_weights(path) : path);
-  Values out;
-  for (const auto& entry : reader->entries()) {
-    const auto data = reader->bytes(entry);
-    out[entry.name] = {entry.shape, std::string(reinterpret_cast<const char*>(data.bytes.data()), data.bytes.size())};
-  }
-  return out;
-}
+struct Convert : testing::ScratchFolder {};
 
 std::string refusal(const fs::path& source, const fs::path& destination, const ConvertOptions& options) {
   try {

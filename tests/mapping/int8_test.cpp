@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 
+#include "scratch_folder.h"
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/safetensors.h"
@@ -25,15 +26,8 @@ using ::testing::HasSubstr;
 
 const fs::path kFormats = fs::path(TRANSFORMERS_TEST_DATA) / "formats";
 
-class Int8 : public ::testing::Test {
+class Int8 : public testing::ScratchFolder {
  protected:
-  Int8() {
-    std::string name = (fs::temp_directory_path() / "int8-XXXXXX").native();
-    folder_ = ::mkdtemp(name.data());
-  }
-  ~Int8() override { fs::remove_all(folder_); }
-  [[nodiscard]] fs::path at(const std::string& name) const { return folder_ / name; }
-
   // A file with one matrix of two rows and these scales.
   [[nodiscard]] fs::path file_with(const std::vector<float>& scales, DataType scale_type = DataType::F32) const {
     static const std::vector<int8_t> kValues = {127, -127, 1, 0, 64, -1};
@@ -52,8 +46,6 @@ class Int8 : public ::testing::Test {
     write_safetensors(at("w.safetensors"), entries, metadata);
     return at("w.safetensors");
   }
-
-  fs::path folder_;
 };
 
 std::vector<float> floats(const CheckpointReader& reader, std::string_view name) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "scratch_folder.h"
 #include "transformers/base/error.h"
 #include "transformers/base/files.h"
 #include "transformers/base/strings.h"
@@ -20,39 +21,12 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::Values;
+using testing::values_of;
 
 const fs::path kFormats = fs::path(TRANSFORMERS_TEST_DATA) / "formats";
 
-class TfTarget : public ::testing::Test {
- protected:
-  TfTarget() {
-    std::string name = (fs::temp_directory_path() / "tf-target-XXXXXX").native();
-    folder_ = ::mkdtemp(name.data());
-  }
-  ~TfTarget() override { fs::remove_all(folder_); }
-  [[nodiscard]] fs::path at(const std::string& name) const { return folder_ / name; }
-
-  static std::vector<std::string> names_in(const fs::path& folder) {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename());
-    std::sort(names.begin(), names.end());
-    return names;
-  }
-
-  fs::path folder_;
-};
-
-using Values = std::map<std::string, std::pair<std::vector<int64_t>, std::string>>;
-
-Values values_of(const fs::path& path) {
-  const auto reader = open_checkpoint(fs::is_directory(path) ? *find_weights(path) : path);
-  Values out;
-  for (const auto& entry : reader->entries()) {
-    const auto data = reader->bytes(entry);
-    out[entry.name] = {entry.shape, std::string(reinterpret_cast<const char*>(data.bytes.data()), data.bytes.size())};
-  }
-  return out;
-}
+struct TfTarget : testing::ScratchFolder {};
 
 const ConvertOptions kBundle{.to = "tf", .tf_format = "bundle"};
 
