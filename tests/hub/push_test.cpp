@@ -64,6 +64,14 @@ struct PushTest : hub_tests::HubTest {
   hub::Pushed pushed;
 };
 
+TEST_F(PushTest, ExtendsTheCardOfTheHubBesideAFolderOfThatName) {  // H04
+  server.commit("org/new", {{"README.md", "# Written by hand\n"}});
+  fs::create_directories(fs::path("org") / "new");
+  options.tags = {"tiny"};
+  push();
+  EXPECT_THAT(server.files("org/new").at("README.md"), AllOf(HasSubstr("# Written by hand"), HasSubstr("tiny")));
+}
+
 TEST_F(PushTest, ShardsGoWhileTheNextIsWrittenAndTwoAreOnTheDisk) {  // H03
   const auto url = push();
   EXPECT_THAT(names(),

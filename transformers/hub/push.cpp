@@ -13,6 +13,7 @@
 #include "transformers/hub/environment.h"
 #include "transformers/hub/model_card.h"
 #include "transformers/hub/names.h"
+#include "transformers/hub/repository.h"
 #include "transformers/hub/upload.h"
 
 namespace transformers::hub {
@@ -129,8 +130,8 @@ std::string remote_card(const std::string& repo_id, const std::string& revision,
   const TemporaryFolder cache("push");
   DownloadOptions download{.revision = revision, .cache_dir = cache.path(), .token = options.token};
   download.retry = options.retry;
-  const auto card = cached_file(repo_id, "README.md", download);
-  return card ? read_text(*card, kMostCardBytes) : std::string();
+  Repository repository(repo_id, download);  // a folder of that name here is another thing
+  return repository.find("README.md") ? read_text(repository.fetch("README.md"), kMostCardBytes) : std::string();
 }
 
 std::string current_card(const fs::path& folder, const std::string& repo_id, const PushToHubOptions& options) {
