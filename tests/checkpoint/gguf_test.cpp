@@ -118,6 +118,18 @@ TEST(Gguf, ReadsMetadataOfAFileThatLacksItsTensors) {
   EXPECT_TRUE(open_hostile(file).was_refused);
 }
 
+TEST(Gguf, ReadsAnEmptyTensorOfAFileThatEndsBeforeItsData) {
+  const TemporaryFolder folder;
+  GgufBuilder builder;
+  const auto padded = builder.tensor({.name = "none", .dims = {4, 0}}).build();
+  const auto& last = builder.fields().back();
+  for (const auto& bytes : {padded, padded.substr(0, last.at + last.width)}) {
+    const auto reader = open_checkpoint(folder.write("model.gguf", bytes));
+    ASSERT_EQ(reader->entries().size(), 1U);
+    EXPECT_EQ(reader->bytes(reader->entries()[0]).bytes.size(), 0U);
+  }
+}
+
 TEST(Gguf, RefusesEveryTruncation) {  // the tensor that is larger than its file would be read out of the heap
   const TemporaryFolder folder;
   const auto whole = sample().build();

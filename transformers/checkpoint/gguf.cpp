@@ -208,7 +208,8 @@ class GgufParser {
                  " of the data, the file has ", data_bytes, " there: it was cut short, download it again"));
       if (entry.offset < end) fail(str("the tensor ", quote(entry.name), " overlaps the one before it"));
       end = entry.offset + entry.size_bytes;
-      entry.offset += start;
+      // A file without data may end before it is padded to where that would begin.
+      entry.offset = std::min<uint64_t>(entry.offset + start, bytes_.size());
     }
   }
 
