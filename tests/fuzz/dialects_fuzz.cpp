@@ -17,6 +17,7 @@ void translate(const KeyDialect& dialect, const Json& config, std::string_view k
     if (dialect.to_file) static_cast<void>(dialect.to_file(config, key, shape));
     if (dialect.shared_with) static_cast<void>(dialect.shared_with(config, key));
   } catch (const ValueError&) {
+  } catch (const TypeError&) {  // of Json: a field of the config that is of another type
   }
 }
 
