@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "transformers/base/detail/locked_folder.h"
 #include "transformers/base/error.h"
 #include "transformers/base/files.h"
 #include "transformers/base/strings.h"
@@ -16,6 +17,8 @@
 namespace transformers {
 
 namespace fs = std::filesystem;
+
+using detail::LockedFolder;
 
 namespace {
 
@@ -26,34 +29,6 @@ constexpr std::string_view kRemovals = ".removals";  // names, each ended by NUL
 [[noreturn]] void fail(const fs::path& path, std::string_view what) {
   throw OSError(str(path, ": ", what, ": ", std::strerror(errno)));
 }
-
-// An open folder, locked: for as long as its owner lives, nobody else touches it.
-class LockedFolder {
- public:
-  LockedFolder(const fs::path& folder, int how)
-      : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (descriptor_ < 0) return;
-    while (::flock(descriptor_, how) != 0) {
-      if (errno == EINTR) continue;
-      is_locked_ = errno != EWOULDBLOCK;  // a file system without locks: go on as if there were nobody else
-      return;
-    }
-    is_locked_ = true;
-  }
-  ~LockedFolder() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  LockedFolder(const LockedFolder&) = delete;
-  LockedFolder& operator=(const LockedFolder&) = delete;
-  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
-  [[nodiscard]] bool is_locked() const { return is_locked_; }
-  void sync() const { (void)::fsync(descriptor_); }
-  int release() { return std::exchange(descriptor_, -1); }
-
- private:
-  int descriptor_ = -1;
-  bool is_locked_ = false;
-};
 
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;

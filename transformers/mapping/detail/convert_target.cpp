@@ -1,16 +1,11 @@
 #include "transformers/mapping/detail/convert_target.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <limits>
 
 #include "transformers/base/error.h"
+#include "transformers/base/partial_folder.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/flax.h"
 #include "transformers/checkpoint/flax_names.h"
@@ -179,40 +174,6 @@ std::vector<std::string> write_folder(const ConvertTarget& target, const fs::pat
   transaction.commit();
   return files;
 }
-
-// A folder that takes another's place when it is complete, so that the place is empty until then.
-class PartialFolder {
- public:
-  explicit PartialFolder(const fs::path& target) : target_(fs::absolute(target).lexically_normal()) {
-    if (!target_.has_filename()) target_ = target_.parent_path();
-    path_ = target_.parent_path() / str(".", target_.filename().native(), ".transformers-partial");
-    std::error_code code;
-    fs::remove_all(path_, code);  // of a conversion that was killed
-    fs::create_directories(target_.parent_path(), code);
-    if (code) throw OSError(str(target_.parent_path(), ": cannot be created: ", code.message()));
-  }
-  ~PartialFolder() {
-    std::error_code ignored;
-    if (!is_done_) fs::remove_all(path_, ignored);
-  }
-  PartialFolder(const PartialFolder&) = delete;
-  PartialFolder& operator=(const PartialFolder&) = delete;
-
-  [[nodiscard]] const fs::path& path() const { return path_; }
-  void commit() {
-    if (std::rename(path_.c_str(), target_.c_str()) != 0)
-      throw OSError(str(target_, ": cannot be created: ", std::strerror(errno)));
-    is_done_ = true;
-    if (const int parent = ::open(target_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); parent >= 0) {
-      (void)::fsync(parent);
-      ::close(parent);
-    }
-  }
-
- private:
-  fs::path target_, path_;
-  bool is_done_ = false;
-};
 
 // Layers that list weights of another: TF models find a weight only in the layers that use it.
 struct SharedLayer {
