@@ -86,6 +86,28 @@ TEST_F(PushTest, ShardsGoWhileTheNextIsWrittenAndTwoAreOnTheDisk) {  // H03
   EXPECT_FALSE(fs::exists(saved_to)) << "the temporary folder is gone";
 }
 
+TEST_F(PushTest, ALostAnswerToTheCommitIsFoundOutThoughTheShardsAreGone) {  // H03
+  server.add_fault({.kind = Fault::Kind::LostAnswer, .target = "/commit/"});
+  (void)push();
+  EXPECT_EQ(server.commits().size(), 1U);
+  EXPECT_EQ(server.files("org/new").at("model-0.safetensors"), weights(100'000, 0));
+  server.add_fault({.target = "/commit/", .number = 500});  // and one that was not made is made again
+  shards = 5;
+  (void)push();
+  EXPECT_EQ(server.commits().size(), 2U);
+  EXPECT_EQ(server.files("org/new").at("model-4.safetensors"), weights(100'000, 4));
+}
+
+TEST_F(PushTest, LinksOfTheUserInTheFolderAreLeftAlone) {  // H02
+  write(root / "elsewhere.txt", "private");
+  fs::create_directories("new");
+  fs::create_symlink(root / "elsewhere.txt", "new/outside.txt");
+  fs::create_symlink("nowhere", "new/broken");
+  (void)push();
+  EXPECT_TRUE(server.files("org/new").contains("config.json"));
+  EXPECT_FALSE(server.files("org/new").contains("outside.txt"));
+}
+
 TEST_F(PushTest, NothingIsLeftAfterAnError) {  // H03
   server.add_fault({.method = "PUT", .target = "/part/", .times = -1, .number = 500});
   EXPECT_THROW((void)push(), HubError);

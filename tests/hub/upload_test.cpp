@@ -161,6 +161,12 @@ TEST_F(UploadTest, ChoosesFilesByPatternsAndPutsThemIntoAFolder) {
                                                             {"in/it/sub folder/vöcab.txt", "a\nb\n"}}));
 }
 
+TEST_F(UploadTest, ASelectionOfNothingIsAnErrorAndMakesNoRepository) {
+  EXPECT_THAT(message_of<ValueError>([&] { (void)push({.patterns = {.allow = {"*.h5"}}}); }),
+              HasSubstr("no file to upload"));
+  EXPECT_TRUE(server.requests().empty());
+}
+
 TEST_F(UploadTest, LeavesOutWhatIsNobodysBusiness) {
   for (const char* name : {".git/config", "sub/.git/HEAD", ".cache/huggingface/x", ".transformers-save-1/model.bin",
                            ".transformers-committed/a", ".config.json.12-ab.tmp", "x.incomplete"})

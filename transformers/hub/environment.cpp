@@ -133,6 +133,14 @@ std::optional<std::string> choose_token(const std::optional<TokenArg>& asked) {
   return token;
 }
 
+void take_old_token(std::optional<TokenArg>& token, const Json& value) {
+  logging::deprecated("the argument use_auth_token is deprecated; use token");
+  if (token) throw ValueError("token and its old name use_auth_token are both given; keep token");
+  if (!value.is_bool() && !value.is_string())
+    throw TypeError(str("use_auth_token is a ", value.type_name(), ", expected text or a bool"));
+  token = value.is_bool() ? TokenArg(value.as_bool()) : TokenArg(value.as_string());
+}
+
 void store_token(std::string_view text) {
   const auto token = clean_token(text, "the call");
   if (token.empty()) throw ValueError("the token is empty; make one in the settings of your account");

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "transformers/base/json.h"
 #include "transformers/hub/options.h"
 
 // What the environment says about the Hub: the variables of huggingface_hub, read whenever they are asked for. An empty
@@ -44,6 +45,10 @@ namespace transformers::hub {
 /// The token that a call sends; none when the user is unknown. Throws OSError when `true` asks for one and none is
 /// stored, and ValueError for a token that no header can carry.
 [[nodiscard]] std::optional<std::string> choose_token(const std::optional<TokenArg>& asked);
+
+/// Takes over what `token` is called in old programs, `use_auth_token`, and logs that it is deprecated. Throws
+/// ValueError when both are given, and TypeError for what is neither text nor a bool.
+void take_old_token(std::optional<TokenArg>& token, const Json& use_auth_token);
 
 /// Writes the token file, for its owner alone. Throws ValueError, OSError.
 void store_token(std::string_view token);

@@ -42,12 +42,9 @@ void take_name(Arguments& arguments, const std::string& name, std::string_view o
 }
 
 void take_deprecated(Arguments& arguments, const std::string& key, const Json& value) {
-  logging::deprecated(str("push_to_hub: the argument ", key, " is deprecated; ",
-                          key == "use_auth_token" ? "use token" : "write it into repo_id"));
-  if (key == "use_auth_token") {
-    if (arguments.options.token) throw ValueError("token and its old name use_auth_token are both given; keep token");
-    arguments.options.token = value.is_bool() ? TokenArg(value.as_bool()) : TokenArg(text_of(value, key));
-  } else if (key == "repo_path_or_name") {
+  if (key == "use_auth_token") return take_old_token(arguments.options.token, value);
+  logging::deprecated(str("push_to_hub: the argument ", key, " is deprecated; write it into repo_id"));
+  if (key == "repo_path_or_name") {
     const fs::path path(text_of(value, key));
     std::error_code ignored;
     take_name(
@@ -114,12 +111,17 @@ class Streamer final : public FileSink {
   std::future<void> running_;
 };
 
+// A save makes no links; those of the user are no business of the push.
+std::map<std::string, fs::path> saved_files(const fs::path& folder) {
+  return files_to_upload(folder, {}, OutsideLinks::LeaveOut);
+}
+
 // Of the files that a folder had before the save: what tells a new one.
 std::map<std::string, fs::file_time_type> times_of(const fs::path& folder) {
   std::map<std::string, fs::file_time_type> times;
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) return times;
-  for (const auto& [name, file] : files_to_upload(folder)) times.emplace(name, fs::last_write_time(file));
+  for (const auto& [name, file] : saved_files(folder)) times.emplace(name, fs::last_write_time(file));
   return times;
 }
 
@@ -174,7 +176,7 @@ std::string push_from(const fs::path& folder, bool is_temporary, const Arguments
     Streamer streamer(commit);
     pushed.save(folder, is_temporary ? &streamer : nullptr);
     streamer.finish();
-    for (const auto& [name, file] : files_to_upload(folder)) {
+    for (const auto& [name, file] : saved_files(folder)) {
       const auto old = before.find(name);
       const bool is_new = old == before.end() || fs::last_write_time(file) > old->second;
       if (is_new && !is_deep(name) && !streamer.has(name)) commit.add_file(name, file);

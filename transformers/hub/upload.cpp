@@ -27,6 +27,7 @@ constexpr int64_t kMostCommitBytes = int64_t{2} << 30;  // of small files, which
 
 struct Operation {
   std::unique_ptr<hub::detail::UploadFile> file = {};  // empty: remove
+  std::string sample = {};  // its first bytes, kept: once it is sent the file may be gone, and the Hub be asked again
   hub::UploadAnswer answer = {};
   std::string oid = {};  // set once the Hub was asked
   bool is_sent = false;
@@ -108,9 +109,10 @@ Operation& UploadCommit::Impl::operation(const std::string& path) {
 // What the Hub has under these names, and in which way they go there.
 void UploadCommit::Impl::ask(std::span<const std::pair<const std::string*, Operation*>> part) {
   std::vector<hub::UploadQuestion> questions;
-  for (const auto& [path, operation] : part)
-    questions.push_back(
-        {.path = *path, .size_bytes = operation->file->size_bytes(), .sample = operation->file->sample(kSampleBytes)});
+  for (const auto& [path, operation] : part) {
+    if (operation->sample.empty()) operation->sample = operation->file->sample(kSampleBytes);
+    questions.push_back({.path = *path, .size_bytes = operation->file->size_bytes(), .sample = operation->sample});
+  }
   const auto answers = api.preupload(questions, options.revision, options.create_pr);
   for (size_t i = 0; i < part.size(); ++i) {
     auto& operation = *part[i].second;
@@ -267,6 +269,8 @@ CommitInfo upload_folder(const fs::path& folder, const std::string& repo_id, con
                          const FolderOptions& choice) {
   if (!choice.path_in_repo.empty()) hub::check_file_name(choice.path_in_repo);
   const auto files = files_to_upload(folder, choice.patterns);
+  if (files.empty())
+    throw ValueError(str(folder, ": has no file to upload; the folder is empty or the patterns leave every file out"));
   UploadCommit commit(repo_id, options);
   for (const auto& [name, file] : files)
     commit.add_file(choice.path_in_repo.empty() ? name : str(choice.path_in_repo, "/", name), file);

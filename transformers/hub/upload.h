@@ -75,13 +75,17 @@ struct FolderOptions {
   std::string path_in_repo = {};  // a folder of the repository
 };
 
-/// The files of a folder by their paths in it, sorted. Left out are `.git`, the Python client's `.cache/huggingface`
-/// and what a save of ours has not finished. A link that leads out of the folder is a ValueError, unless the folder is
-/// a snapshot in the cache and the link leads to one of its blobs.
-[[nodiscard]] std::map<std::string, std::filesystem::path> files_to_upload(const std::filesystem::path& folder,
-                                                                           const FilePatterns& patterns = {});
+/// What becomes of links that lead out of a folder.
+enum class OutsideLinks { Refuse, LeaveOut };
 
-/// Uploads a folder in one commit.
+/// The files of a folder by their paths in it, sorted. Left out are `.git`, the Python client's `.cache/huggingface`
+/// and what a save of ours has not finished. A link that leads out of the folder, nowhere or to a folder is by default
+/// a ValueError, unless the folder is a snapshot in the cache and the link leads to one of its blobs.
+[[nodiscard]] std::map<std::string, std::filesystem::path> files_to_upload(const std::filesystem::path& folder,
+                                                                           const FilePatterns& patterns = {},
+                                                                           OutsideLinks links = OutsideLinks::Refuse);
+
+/// Uploads a folder in one commit. Throws ValueError when it has no files, or none that are chosen.
 CommitInfo upload_folder(const std::filesystem::path& folder, const std::string& repo_id,
                          const UploadOptions& options = {}, const FolderOptions& choice = {});
 

@@ -35,9 +35,19 @@ std::vector<fs::path> allowed_targets(const fs::path& folder) {
   return targets;
 }
 
+// Why what a link leads to is not uploaded; empty when it is. `target` is empty when there is none.
+std::string flaw_of_link(const fs::path& target, const std::vector<fs::path>& allowed) {
+  if (target.empty()) return "the link leads nowhere; remove it or leave it out by a pattern";
+  if (std::none_of(allowed.begin(), allowed.end(), [&](const fs::path& folder) { return lies_in(target, folder); }))
+    return str("the link leads out of the folder, to ", target,
+               ", which is not uploaded; put the file itself there or leave it out by a pattern");
+  return fs::is_directory(target) ? "is a link to a folder, which is not uploaded" : "";
+}
+
 }  // namespace
 
-std::map<std::string, fs::path> files_to_upload(const fs::path& given, const FilePatterns& patterns) {
+std::map<std::string, fs::path> files_to_upload(const fs::path& given, const FilePatterns& patterns,
+                                                OutsideLinks links) {
   std::error_code code;
   if (!fs::is_directory(given, code)) throw FileNotFoundError(str(given, ": is no folder that could be uploaded"));
   const auto folder = fs::canonical(given);
@@ -51,15 +61,13 @@ std::map<std::string, fs::path> files_to_upload(const fs::path& given, const Fil
     }
     const auto name = it->path().lexically_relative(folder).generic_string();
     const bool is_link = it->is_symlink();
-    if (it->is_directory() && !is_link) continue;
-    if (!patterns.wants(name)) continue;
-    const auto target = fs::canonical(it->path(), code);
-    if (code) throw OSError(str(it->path(), ": the link leads nowhere; remove it or leave it out by a pattern"));
-    const auto reaches = [&](const fs::path& allowed) { return lies_in(target, allowed); };
-    if (std::none_of(targets.begin(), targets.end(), reaches))
-      throw ValueError(str(it->path(), ": the link leads out of the folder, to ", target,
-                           ", which is not uploaded; put the file itself there or leave it out by a pattern"));
-    if (fs::is_directory(target)) throw ValueError(str(it->path(), ": is a link to a folder, which is not uploaded"));
+    if ((it->is_directory() && !is_link) || !patterns.wants(name)) continue;
+    std::error_code ignored;
+    const auto target = is_link ? fs::canonical(it->path(), ignored) : it->path();
+    if (const auto flaw = is_link ? flaw_of_link(target, targets) : std::string(); !flaw.empty()) {
+      if (links == OutsideLinks::LeaveOut) continue;
+      throw ValueError(str(it->path(), ": ", flaw));
+    }
     hub::check_file_name(name);
     files.emplace(name, target);
   }

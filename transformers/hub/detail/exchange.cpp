@@ -39,12 +39,13 @@ bool is_credential(std::string_view header) {
   return name == "authorization" || name == "proxy-authorization" || name == "cookie";
 }
 
-// No server has seen the request, or it said that it would not look at it.
+// No server has seen the request, or it said that it would not look at it. A 503 may be a proxy's, whose server went
+// away in the middle of the work.
 bool is_surely_undone(CURLcode code) {
   return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT || code == CURLE_SSL_CONNECT_ERROR ||
          code == CURLE_COULDNT_RESOLVE_PROXY;
 }
-bool is_surely_undone(int status) { return status == 429 || status == 503; }
+bool is_surely_undone(int status) { return status == 429; }
 
 double random_factor() {
   static thread_local std::minstd_rand generator(std::random_device{}());

@@ -19,6 +19,7 @@ namespace {
 constexpr size_t kMostObjects = 256;       // of one question to the storage
 constexpr int64_t kAssemblyTimeout = 600;  // for parts that are put together
 constexpr int kMostRounds = 5;
+constexpr std::chrono::seconds kNoteEvery(1);  // a note has the addresses of all parts
 
 // The addresses of an object are not good any more.
 bool is_stale(int status) { return status >= 400 && status < 500 && status != 408 && status != 429; }
@@ -34,7 +35,16 @@ struct Sending {
   UploadState state;
   std::vector<std::string> tags = {};  // of the parts that are there; empty: not there
   size_t parts_left = 0;
+  bool is_noted = true;  // all that is there, for an upload that goes on
+  std::chrono::steady_clock::time_point noted_at = {};
 
+  void note(bool at_once) {
+    const auto now = std::chrono::steady_clock::now();
+    if (is_noted || (!at_once && now - noted_at < kNoteEvery)) return;
+    state.save(action, size_bytes(), tags);
+    is_noted = true;
+    noted_at = now;
+  }
   [[nodiscard]] bool is_in_parts() const { return action.part_bytes > 0; }
   [[nodiscard]] int64_t size_bytes() const { return upload->object.size_bytes; }
   [[nodiscard]] ByteRange range(size_t part) const {
@@ -86,7 +96,8 @@ class Work {
       if (sending.is_in_parts()) {
         if (sending.tags[task.part].empty())
           throw HubError(str(sending.upload->name, ": the storage takes a part and gives no ETag for it"));
-        sending.state.save(sending.action, sending.size_bytes(), sending.tags);
+        sending.is_noted = false;
+        sending.note(false);
       }
       if (--sending.parts_left == 0) after_parts(sending);
       report(sending, true);
@@ -108,6 +119,7 @@ class Work {
   }
   void finish(Sending& sending) {
     sending.state.remove();
+    sending.is_noted = true;
     finished_.insert(sending.upload);
   }
   void report(const Sending& sending, bool is_forced) {
@@ -235,7 +247,8 @@ void send_round(const UploadApi& api, std::vector<const LfsUpload*>& waiting, st
     pointers.push_back(&transfers.emplace_back(work, tuning.upload_stall_timeout_s));
   try {
     api.client().run(pointers);
-  } catch (const Stale&) {
+  } catch (...) {
+    for (auto& sending : sendings) sending.note(true);
     std::erase_if(waiting, [&](const auto* upload) { return work.finished().contains(upload); });
     throw;
   }
