@@ -29,16 +29,13 @@ struct Contents {
 // The weights of a folder: those that loading would take, else every file of weights that is there.
 std::vector<fs::path> weights_of(const Snapshot& snapshot, const std::string& variant) {
   if (!snapshot.weights_file.empty()) return {snapshot.weights_file};
-  const auto all = list_weights(snapshot.folder);
-  if (!variant.empty() || all.size() < 2) {
-    if (auto found = find_weights(snapshot.folder, variant.empty() ? std::nullopt : std::optional(variant)))
-      return {*found};
-    if (!variant.empty()) throw OSError(str(snapshot.folder, ": has no weights of the variant ", quote(variant)));
-    return {};
+  if (!variant.empty()) {
+    if (auto found = find_weights(snapshot.folder, variant)) return {*found};
+    throw OSError(str(snapshot.folder, ": has no weights of the variant ", quote(variant)));
   }
   for (const auto& row : weights_names())
     if (snapshot.has(row.file)) return {snapshot.file(row.file)};
-  return all;
+  return list_weights(snapshot.folder);
 }
 
 // A GGUF file of an architecture that this version does not know can be looked at all the same.

@@ -172,6 +172,20 @@ TEST_F(SnapshotTest, TakesTheOnlyGgufFileOfAFolder) {
   EXPECT_TRUE(resolve_snapshot(name).weights_file.empty()) << "the folder has its usual weights";
 }
 
+TEST_F(SnapshotTest, AGgufFileBesideOtherWeightsIsNotChosenByItself) {
+  for (const char* other : {"model.fp16.safetensors", "pytorch_model-00001-of-00002.bin", "tf_model.h5",
+                            "flax_model.msgpack", "model.ckpt.index", "adapter_config.json"}) {
+    const auto folder = root / other;
+    write(folder / "a.gguf");
+    write(folder / other);
+    EXPECT_TRUE(resolve_snapshot(folder.native()).weights_file.empty()) << other;
+    fs::remove(folder / other);
+    write(folder / "model_card.md");
+    write(folder / "training_args.bin");
+    EXPECT_EQ(resolve_snapshot(folder.native()).weights_file, folder / "a.gguf");
+  }
+}
+
 TEST(HubCacheFolder, FollowsTheVariablesInTheirOrder) {  // H08
   const Environment environment;
   Environment::set("HOME", "/home");

@@ -250,6 +250,11 @@ TEST_F(Convert, RefusesWhatItCannotKeep) {
   EXPECT_THAT(names_in(folder_), ElementsAre("odd"));
 }
 
+TEST_F(Convert, TakesNoAdapterForAModel) {
+  EXPECT_THAT(refusal(kData / "adapters" / "list", at("a"), {}), HasSubstr("holds an adapter"));
+  EXPECT_FALSE(fs::exists(at("a")));
+}
+
 TEST_F(Convert, KeepsWhatLiesInTheDestination) {  // V17
   const auto source = kData / "formats/bert/pytorch";
   (void)convert_checkpoint(source, at("out"), {.to = "safetensors"});

@@ -25,13 +25,18 @@ constexpr WeightsName kNames[] = {
     {"flax_model.msgpack", "flax"},
     {"flax_model.msgpack.index.json", "flax"},
     {"model.ckpt.index", "tf_bundle"},
-    {"adapter_model.safetensors", "safetensors"},
-    {"adapter_model.bin", "pytorch"},
+    {.file = "adapter_model.safetensors", .format = "safetensors", .is_adapter = true},
+    {.file = "adapter_model.bin", .format = "pytorch", .is_adapter = true},
 };
 
 // What a trainer leaves beside the weights under their extensions.
 constexpr std::string_view kNoWeights[] = {"optimizer", "random_states", "rng_state",
                                            "scaler",    "scheduler",     "training_args"};
+
+bool is_adapter_name(std::string_view name) {
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](const WeightsName& row) { return row.is_adapter && row.file == name; });
+}
 
 }  // namespace
 
@@ -59,9 +64,11 @@ std::optional<fs::path> find_weights(const fs::path& folder, const std::optional
   finish_transactions(folder);
   std::error_code ignored;
   for (const auto& row : kNames)
-    if (auto file = folder / with_variant(row.file, variant); fs::is_regular_file(file, ignored)) return file;
+    if (auto file = folder / with_variant(row.file, variant); !row.is_adapter && fs::is_regular_file(file, ignored))
+      return file;
   if (variant) return std::nullopt;
-  const auto found = list_weights(folder);
+  auto found = list_weights(folder);
+  std::erase_if(found, [](const fs::path& file) { return is_adapter_name(file.filename().native()); });
   if (found.empty()) return std::nullopt;
   if (found.size() == 1) return found.front();
   std::vector<std::string> names;

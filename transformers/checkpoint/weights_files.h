@@ -13,6 +13,7 @@ namespace transformers {
 struct WeightsName {
   std::string_view file = {};
   std::string_view format = {};  // CheckpointFormat::name
+  bool is_adapter = false;       // of an adapter, which is no model by itself
 };
 
 /// The names that the libraries give (S02), in the order in which one is chosen among several: P60, then the other
@@ -25,9 +26,9 @@ struct WeightsName {
 /// Every file of a folder with an extension of a known format, sorted, but for what trainers leave beside weights.
 [[nodiscard]] std::vector<std::filesystem::path> list_weights(const std::filesystem::path& folder);
 
-/// The weights of a folder, for open_checkpoint: the first of `weights_names` (with the variant before the last
-/// suffix) that is there, else the only one of `list_weights`. Absent when there is none. Throws
-/// OSError naming the candidates when they are several.
+/// The weights of a folder's model, for open_checkpoint: the first of `weights_names` (with the variant before the last
+/// suffix) that is there, else the only one of `list_weights`; an adapter's do not count. Absent when there is none.
+/// Throws OSError naming the candidates when they are several.
 [[nodiscard]] std::optional<std::filesystem::path> find_weights(const std::filesystem::path& folder,
                                                                 const std::optional<std::string>& variant = {});
 

@@ -22,6 +22,9 @@ namespace {
 
 constexpr int64_t kSmallFile = int64_t{32} << 20;
 constexpr int64_t kMostIndexBytes = int64_t{256} << 20;
+// Beside these a .gguf file is another choice, which somebody has to make.
+constexpr std::string_view kOtherWeights[] = {"model", "pytorch_model", "tf_model", "flax_model", "adapter_model"};
+constexpr std::string_view kOtherSuffixes[] = {".safetensors", ".bin", ".h5", ".msgpack", ".index", ".index.json"};
 constexpr std::string_view kUsualWeights[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                                               "pytorch_model.bin.index.json"};
 constexpr std::string_view kTokenizerFiles[] = {"tokenizer_config.json",
@@ -46,8 +49,17 @@ void refuse_lfs_pointer(const fs::path& file) {
     throw OSError(str(file, ": is a Git LFS pointer, not the file itself; run `git lfs pull` in its folder"));
 }
 
-// The one of several .gguf files that a folder or repository without other weights can mean.
+bool is_other_weights(std::string_view name) {
+  return name == "adapter_config.json" ||
+         (std::any_of(std::begin(kOtherWeights), std::end(kOtherWeights),
+                      [&](std::string_view start) { return name.starts_with(start); }) &&
+          std::any_of(std::begin(kOtherSuffixes), std::end(kOtherSuffixes),
+                      [&](std::string_view end) { return name.ends_with(end); }));
+}
+
+// The .gguf file that a folder or repository without other weights means; empty when there is none.
 std::string lone_gguf_name(std::vector<std::string> names, const std::string& where) {
+  if (std::any_of(names.begin(), names.end(), is_other_weights)) return {};
   std::erase_if(names, [](const std::string& name) { return !name.ends_with(".gguf"); });
   std::sort(names.begin(), names.end());
   if (names.size() > 1)
@@ -86,15 +98,8 @@ Snapshot of_repository(const std::string& name, const SnapshotOptions& options) 
     if (snapshot.weights_file.empty()) static_cast<void>(repository->fetch("config.json"));  // or says why not
     return snapshot;
   }
-  const auto names = names_beside(*repository, options.subfolder);
-  const auto is_usual = [](std::string_view file) {
-    return file.starts_with("model") || file.starts_with("pytorch_model");
-  };
-  const bool has_usual = std::any_of(names.begin(), names.end(), [&](const std::string& file) {
-    return is_usual(file) && (file.ends_with(".safetensors") || file.ends_with(".bin") || is_shard_index(file));
-  });
-  if (has_usual) return snapshot;
-  if (const auto gguf = lone_gguf_name(names, name); !gguf.empty()) snapshot.weights_file = repository->fetch(gguf);
+  if (const auto gguf = lone_gguf_name(names_beside(*repository, options.subfolder), name); !gguf.empty())
+    snapshot.weights_file = repository->fetch(gguf);
   return snapshot;
 }
 
@@ -144,9 +149,7 @@ fs::path lone_gguf(const fs::path& folder) {
   std::vector<std::string> found;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const auto name = entry.path().filename().string();
-    if (std::find(std::begin(kUsualWeights), std::end(kUsualWeights), name) != std::end(kUsualWeights)) return {};
-    if (entry.is_regular_file(ignored)) found.push_back(name);
+    if (entry.is_regular_file(ignored)) found.push_back(entry.path().filename());
   }
   const auto name = lone_gguf_name(std::move(found), folder.native());
   return name.empty() ? fs::path() : folder / name;

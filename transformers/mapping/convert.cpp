@@ -54,7 +54,12 @@ Json read_config(const fs::path& file) {
 fs::path weights_of(const fs::path& folder, const std::optional<std::string>& variant) {
   if (auto found = find_weights(folder, variant)) return *found;
   std::vector<std::string_view> names;
-  for (const auto& row : weights_names()) names.push_back(row.file);
+  std::error_code ignored;
+  for (const auto& row : weights_names()) {
+    if (row.is_adapter && fs::exists(folder / row.file, ignored))
+      throw OSError(str(folder, ": holds an adapter (", row.file, "), not a model; convert the model that it is for"));
+    if (!row.is_adapter) names.push_back(row.file);
+  }
   throw OSError(str(folder, ": has no weights", variant ? str(" of the variant ", quote(*variant)) : std::string(),
                     "; looked for ", join(names, ", "), " and any single file of a known format"));
 }

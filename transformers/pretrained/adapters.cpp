@@ -1,10 +1,12 @@
 #include "transformers/pretrained/adapters.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/checkpoint.h"
+#include "transformers/checkpoint/weights_files.h"
 #include "transformers/config/config_file.h"
 #include "transformers/hub/adapter.h"
 #include "transformers/nn/torch_errors.h"
@@ -18,10 +20,12 @@ namespace transformers {
 namespace {
 
 std::shared_ptr<const CheckpointReader> open_weights(const Snapshot& snapshot, const LoadAdapterOptions& options) {
-  std::vector<std::string> names = {"adapter_model.safetensors", "adapter_model.bin"};
-  if (options.use_safetensors == true) names.pop_back();
-  if (options.use_safetensors == false) std::swap(names.front(), names.back());
-  for (const auto& name : names)
+  std::vector<std::string_view> names;
+  for (const auto& row : weights_names())
+    if (row.is_adapter && (row.format == "safetensors" || !options.use_safetensors.value_or(false)))
+      names.push_back(row.file);
+  if (options.use_safetensors == false) std::reverse(names.begin(), names.end());
+  for (const auto name : names)
     if (snapshot.has(name)) return open_checkpoint(snapshot.file(name));
   throw OSError(str(snapshot.folder, ": has ", kAdapterConfigFile, ", but no weights; looked for ", join(names, ", ")));
 }

@@ -11,6 +11,7 @@
 #include "transformers/checkpoint/weights_files.h"
 #include "transformers/config/config_file.h"
 #include "transformers/hub/adapter.h"
+#include "transformers/hub/environment.h"
 #include "transformers/mapping/dialects.h"
 #include "transformers/mapping/dialects/gguf.h"
 #include "transformers/mapping/int8.h"
@@ -96,7 +97,7 @@ std::vector<Candidate> candidates(const FromPretrainedOptions& options) {
   std::vector<Candidate> out;
   for (const auto& rule : kFormatRules)
     for (const auto& name : weights_names())
-      if (name.format == rule.format && !name.file.starts_with("adapter_"))
+      if (name.format == rule.format && !name.is_adapter)
         out.push_back({with_variant(name.file, rule.has_variants ? options.variant : std::nullopt), &rule});
   return out;
 }
@@ -184,7 +185,7 @@ std::shared_ptr<PretrainedConfig> read_config(Source& source, const FromPretrain
 }
 
 FromPretrainedOptions modern_options(const FromPretrainedOptions& options) {
-  enum class Fate { IsDtype, Ignored, Warned, Deprecated };
+  enum class Fate { IsDtype, IsToken, Ignored, Warned };
   constexpr std::pair<std::string_view, Fate> table[] = {{"dtype", Fate::IsDtype},
                                                          {"torch_dtype", Fate::IsDtype},
                                                          {"mirror", Fate::Ignored},
@@ -192,7 +193,7 @@ FromPretrainedOptions modern_options(const FromPretrainedOptions& options) {
                                                          {"resume_download", Fate::Ignored},
                                                          {"low_cpu_mem_usage", Fate::Ignored},
                                                          {"trust_remote_code", Fate::Warned},
-                                                         {"use_auth_token", Fate::Deprecated}};
+                                                         {"use_auth_token", Fate::IsToken}};
   FromPretrainedOptions out = options;
   if (!out.dtype) out.dtype = out.torch_dtype;
   for (const auto& [key, fate] : table) {
@@ -200,7 +201,7 @@ FromPretrainedOptions modern_options(const FromPretrainedOptions& options) {
     if (!found) continue;
     if (fate == Fate::IsDtype && !out.dtype && !found->is_null()) out.dtype = dtype_from_json(*found, key);
     if (fate == Fate::Warned) logging::warning(str(quote(key), " has no effect: no code of a repository is ever run"));
-    if (fate == Fate::Deprecated) logging::deprecated(str(quote(key), " is deprecated and has no effect; use 'token'"));
+    if (fate == Fate::IsToken && !found->is_null()) hub::take_old_token(out.token, *found);
     out.kwargs.erase(key);
   }
   return out;
