@@ -83,7 +83,23 @@ TEST_P(Adapters, MergingKeepsTheNumbers) {
   model->merge_and_unload();
   EXPECT_FALSE(model->has_adapters());
   EXPECT_EQ(difference(logits_of(*model, name), expected(name), 1e-5), "");
-  for (const auto& [key, tensor] : model->state_dict()) EXPECT_EQ(key.find("lora_"), std::string::npos) << key;
+  for (const auto& [key, tensor] : model->state_dict()) {
+    EXPECT_EQ(key.find("lora_"), std::string::npos) << key;
+    EXPECT_FALSE(tensor.requires_grad()) << key;  // frozen, as peft leaves them
+  }
+}
+
+TEST_P(Adapters, MergingTakesTheActiveOnesThoughTheyAreDisabled) {  // X10
+  const auto model = load_base(name);
+  model->load_adapter((adapters() / name).string());
+  model->disable_adapters();
+  if (name == "lora_bias") {
+    EXPECT_THROW(model->merge_and_unload(), NotImplementedError);
+    EXPECT_EQ(difference(logits_of(*model, name), expected(name, "without"), kAdapterTolerance), "");
+    return;
+  }
+  model->merge_and_unload();
+  EXPECT_EQ(difference(logits_of(*model, name), expected(name), 1e-5), "");
 }
 
 TEST_P(Adapters, RunInBfloat16AndOffloaded) {  // C09, L

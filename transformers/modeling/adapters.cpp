@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
@@ -42,6 +43,22 @@ class ReplacingHook final : public nn::Hook {
   std::string name_;
   const at::Tensor* value_;
 };
+
+// What the parameters are with the active adapters in them.
+std::map<std::string, at::Tensor> merged_values(PreTrainedModel& model, const AdapterState& state) {
+  std::map<std::string, at::Tensor> merged;
+  without_torch_errors(model.model_class().name, [&] {
+    for (const auto& name : state.active)
+      for (const auto& parameter : state.adapters.at(name).replaced) {
+        const auto [path, own] = module_and_name(parameter);
+        merged[parameter] = *nn::adapter_tensors(*module_at(model, path), kReplacements, name)->find(own);
+      }
+    for (const auto& name : state.active)
+      for (const auto& path : state.adapters.at(name).paths)
+        merged[dotted(path, "weight")] = lora_layer_at(model, path).merged_weight();
+  });
+  return merged;
+}
 
 // Every call computes with the model's own parameters again.
 void take_back(PreTrainedModel& model, AdapterState& state) {
@@ -223,8 +240,6 @@ void PeftAdapterMixin::delete_adapter(const AdapterNames& wanted) {
 void PeftAdapterMixin::merge_and_unload() {
   auto& state = attached();
   auto& model = model_of(*this);
-  const at::NoGradGuard no_grad;
-  std::map<std::string, at::Tensor> merged;
   const auto own_value = [&](const std::string& parameter) {
     const auto [path, own] = module_and_name(parameter);
     auto value = module_at(model, path)->named_parameters(false)[own];
@@ -232,23 +247,28 @@ void PeftAdapterMixin::merge_and_unload() {
       throw NotImplementedError(str(quote(parameter), " is offloaded and cannot be merged; load the model without"));
     return value;
   };
-  without_torch_errors(model.model_class().name, [&] {
-    for (const auto& name : state.active) {
-      const auto& adapter = state.adapters.at(name);
-      for (const auto& parameter : adapter.replaced) {
-        const auto [path, own] = module_and_name(parameter);
-        static_cast<void>(own_value(parameter));
-        merged[parameter] = *nn::adapter_tensors(*module_at(model, path), kReplacements, name)->find(own);
-      }
+  std::map<std::string, bool> is_trainable;  // what is merged is a new tensor, trainable when the old one was
+  for (const auto& name : state.active) {
+    const auto& adapter = state.adapters.at(name);
+    for (const auto& parameter : adapter.replaced) is_trainable[parameter] = own_value(parameter).requires_grad();
+    for (const auto& path : adapter.paths) {
+      const auto parameter = dotted(path, "weight");
+      is_trainable[parameter] = own_value(parameter).requires_grad();
     }
-    for (const auto& name : state.active)
-      for (const auto& path : state.adapters.at(name).paths) {
-        static_cast<void>(own_value(dotted(path, "weight")));
-        merged[dotted(path, "weight")] = lora_layer_at(model, path).merged_weight();
-      }
-  });
+  }
+  const bool was_enabled = std::exchange(state.is_enabled, true);  // switched off, they are still those that are meant
+  if (!was_enabled) apply_adapters(model, state);
+  const at::NoGradGuard no_grad;
+  std::map<std::string, at::Tensor> merged;
+  try {
+    merged = merged_values(model, state);
+  } catch (...) {
+    if (!was_enabled) disable_adapters();
+    throw;
+  }
   delete_adapter(names_of(state));
-  for (auto& [parameter, value] : merged) assign_tensor(model, parameter, value.detach().set_requires_grad(true));
+  for (auto& [parameter, value] : merged)
+    assign_tensor(model, parameter, value.detach().set_requires_grad(is_trainable.at(parameter)));
 }
 
 }  // namespace transformers
