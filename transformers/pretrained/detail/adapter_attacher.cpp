@@ -80,7 +80,7 @@ void AdapterAttacher::plan_path(const detail::LoraTarget& target) {
 }
 
 void AdapterAttacher::plan_replacements() {
-  for (const auto& parameter : detail::find_replaced_parameters(model_, config_, targets_)) {
+  for (const auto& parameter : detail::find_replaced_parameters(model_, config_, targets_, where_)) {
     auto* slot = replacement_of(parameter);
     slot->is_wanted = config_.bias == "none" || slot->parameter != "bias";
   }

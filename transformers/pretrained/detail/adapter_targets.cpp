@@ -171,17 +171,23 @@ std::vector<LoraTarget> find_lora_targets(PreTrainedModel& model, const LoraConf
 }
 
 std::vector<std::string> find_replaced_parameters(PreTrainedModel& model, const LoraConfig& config,
-                                                  const std::vector<LoraTarget>& targets) {
+                                                  const std::vector<LoraTarget>& targets, std::string_view where) {
   std::vector<std::string> out;
+  bool is_any_saved = false;
   const auto is_target = [&](const std::string& name) {
     return std::any_of(targets.begin(), targets.end(), [&](const LoraTarget& target) { return target.path == name; });
   };
   visit_own_modules(model, [&](const std::string& name, torch::nn::Module& module) {
     const bool all = is_saved(config.modules_to_save, name) && !name.empty();
+    is_any_saved |= all;
     const bool bias = config.bias == "all" || (config.bias == "lora_only" && is_target(name));
     for (const auto& item : module.named_parameters(false))
       if (item.value().defined() && (all || (bias && item.key() == "bias"))) out.push_back(dotted(name, item.key()));
   });
+  // Some may be missing: peft writes the names of both kinds of heads.
+  if (!config.modules_to_save.empty() && !is_any_saved)
+    throw ValueError(str(where, ": ", model.model_class().name, " has none of the modules of 'modules_to_save' (",
+                         quote(join(config.modules_to_save, ", ")), "); name those that it has"));
   return out;
 }
 

@@ -23,7 +23,9 @@ struct LoraTarget {
                                                         std::string_view where);
 
 /// The parameters that an adapter of this config replaces: those of `modules_to_save`, and the biases that it trains.
+/// Throws ValueError when the model has none of the modules to save.
 [[nodiscard]] std::vector<std::string> find_replaced_parameters(PreTrainedModel& model, const LoraConfig& config,
-                                                                const std::vector<LoraTarget>& targets);
+                                                                const std::vector<LoraTarget>& targets,
+                                                                std::string_view where);
 
 }  // namespace transformers::detail

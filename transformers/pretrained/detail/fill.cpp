@@ -72,7 +72,7 @@ class Filler {
     const bool all_views = std::all_of(planned.begin(), planned.end(), [&](const PlannedTensor& tensor) {
       return tensor.op == Op::Rename && to_scalar_type(tensor.entry->dtype) == types_.at(tensor.name);
     });
-    const bool one_thread = all_views || writes_files() || environment_flag("HF_DEACTIVATE_ASYNC_LOAD");  // P63
+    const bool one_thread = all_views || writes_files() || is_async_off();
     run_parallel(values.size(), read_one,
                  {.threads = one_thread ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, 4u)});
     for (auto& value : values) bring_back(value);
@@ -130,6 +130,7 @@ class Filler {
   }
 
  private:
+  static bool is_async_off() { return environment_flag("HF_DEACTIVATE_ASYNC_LOAD"); }  // P63
   [[nodiscard]] bool writes_files() const {
     const auto is_disk = [](const auto& item) { return item.second == Device("disk"); };
     return request_.offload_state_dict ||
@@ -138,6 +139,7 @@ class Filler {
 
   // What stays on disk is asked for block by block, and more than fits would push out what came first.
   void start_reading_ahead() {
+    if (is_async_off()) return;
     std::vector<const CheckpointEntry*> entries;
     int64_t size_bytes = 0;
     for (const auto& planned : request_.plan->tensors) {
