@@ -17,7 +17,7 @@ set(torch_headers ATen/core/Tensor.h torch/nn/module.h)  # each brings those bef
 # The index of the last of these that a header brings, -1 for none.
 function(transformers_torch_header header out)
   get_property(known GLOBAL PROPERTY torch_header_of_${header})
-  if(known STREQUAL "")
+  if("${known}" STREQUAL "")
     set(known -1)
     set_property(GLOBAL PROPERTY torch_header_of_${header} -1)  # headers that include each other end here
     file(STRINGS ${PROJECT_SOURCE_DIR}/${header} includes REGEX "^#include ")
