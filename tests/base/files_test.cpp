@@ -1,14 +1,18 @@
 #include "transformers/base/files.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <vector>
 
 #include "transformers/base/error.h"
 
@@ -42,6 +46,35 @@ class Files : public ::testing::Test {
 
   fs::path folder_;
 };
+
+TEST_F(Files, WhatIsEvictedLeavesTheCacheAndIsReadAgain) {
+  constexpr size_t kPages = 256;
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  std::string text(kPages * page, 'x');
+  text.back() = 'y';
+  const auto file = write("large", text);
+  const int descriptor = ::open(file.c_str(), O_RDONLY);
+  ASSERT_EQ(::fsync(descriptor), 0);  // what is not on the disk cannot be forgotten
+  ::close(descriptor);
+  const auto mapped = MappedFile::open(file);
+  const auto cached = [&] {
+    std::vector<unsigned char> pages(kPages);
+    EXPECT_EQ(::mincore(const_cast<std::byte*>(mapped->bytes().data()), kPages * page, pages.data()), 0);
+    return std::count_if(pages.begin(), pages.end(), [](unsigned char state) { return (state & 1) != 0; });
+  };
+  EXPECT_EQ(text_of(mapped->bytes()), text);
+  mapped->advise(mapped->bytes().subspan(1), Advice::Release);
+  EXPECT_EQ(cached(), static_cast<long>(kPages));
+  EXPECT_EQ(text_of(mapped->bytes()), text);
+  mapped->advise(mapped->bytes().subspan(0, kPages * page / 2), Advice::Evict);
+  if (cached() == static_cast<long>(kPages)) GTEST_SKIP() << "a file system in memory, or a system that keeps pages";
+  EXPECT_EQ(cached(), static_cast<long>(kPages) / 2);
+  mapped->advise(mapped->bytes(), Advice::WillNeed);
+  EXPECT_EQ(text_of(mapped->bytes()), text);
+  std::string elsewhere(2 * page, 'z');
+  mapped->advise(std::as_bytes(std::span(elsewhere)), Advice::Evict);
+  EXPECT_EQ(elsewhere, std::string(2 * page, 'z'));
+}
 
 TEST_F(Files, AMappingSurvivesTheReplacementOfItsFile) {
   const auto file = write("weights", "old bytes");

@@ -41,7 +41,7 @@ void read_all(const std::filesystem::path& index) {
   for (const auto& entry : reader->entries()) {
     if (reader->find(entry.name) != &entry || reader->bytes(entry).bytes.size() != entry.size_bytes) std::abort();
     static_cast<void>(reader->verify(entry));
-    reader->release(entry);
+    for (const auto advice : {Advice::WillNeed, Advice::Release, Advice::Evict}) reader->advise(entry, advice);
   }
   static_cast<void>(reader->metadata().dump());
 }

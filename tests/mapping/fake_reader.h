@@ -14,7 +14,8 @@ class FakeReader final : public CheckpointReader {
  public:
   Json pairs = Json::object();
   std::vector<CheckpointEntry> tensors = {};
-  std::string data = {};  // the bytes of every tensor
+  std::string data = {};                                          // the bytes of every tensor
+  mutable std::vector<std::pair<std::string, Advice>> told = {};  // what it was advised, in order
 
   FakeReader& add(std::string name, std::vector<int64_t> shape = {1}) {
     tensors.push_back({.name = std::move(name), .shape = std::move(shape)});
@@ -30,6 +31,7 @@ class FakeReader final : public CheckpointReader {
   [[nodiscard]] SharedBytes bytes(const CheckpointEntry&) const override {
     return {.bytes = std::as_bytes(std::span(data))};
   }
+  void advise(const CheckpointEntry& entry, Advice advice) const override { told.emplace_back(entry.name, advice); }
   [[nodiscard]] std::span<const std::filesystem::path> files() const override { return files_; }
   [[nodiscard]] const Json& metadata() const override { return pairs; }
   [[nodiscard]] std::string_view dialect() const override { return "gguf"; }

@@ -72,20 +72,23 @@ MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-void MappedFile::release(std::span<const std::byte> part) const {
+void MappedFile::advise(std::span<const std::byte> part, Advice advice) const {
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
-  const auto end = reinterpret_cast<uintptr_t>(part.data() + part.size()) / page * page;
-  if (part.data() < data_ || part.data() + part.size() > data_ + size_ || end <= begin) return;
-  (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
-}
-
-void MappedFile::prefetch(std::span<const std::byte> part) const {
-  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(part.data()) / page * page;
-  const auto end = reinterpret_cast<uintptr_t>(part.data() + part.size());
-  if (part.data() < data_ || part.data() + part.size() > data_ + size_ || end <= begin) return;
-  (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
+  auto begin = reinterpret_cast<uintptr_t>(part.data()), end = begin + part.size();
+  if (part.data() < data_ || part.data() + part.size() > data_ + size_) return;
+  if (advice == Advice::WillNeed) {
+    begin = begin / page * page;
+  } else {  // pages that others have a share in stay
+    begin = (begin + page - 1) / page * page;
+    end = end / page * page;
+  }
+  if (end <= begin) return;
+  const auto tell = [&](int what) { (void)::madvise(reinterpret_cast<void*>(begin), end - begin, what); };
+  if (advice == Advice::WillNeed) return tell(MADV_WILLNEED);
+#ifdef MADV_PAGEOUT
+  if (advice == Advice::Evict) tell(MADV_PAGEOUT);
+#endif
+  tell(MADV_DONTNEED);
 }
 
 std::string read_text(const fs::path& file, int64_t most_bytes) {

@@ -10,6 +10,19 @@
 
 namespace transformers {
 
+/// What is going to happen to a part of a mapping.
+enum class Advice {
+  /// It is wanted soon: the system reads it, in pieces as large as the disk likes, where a page that is touched unasked
+  /// brings only its neighbours. Returns when that is asked for, which for many megabytes may be when most is there.
+  WillNeed,
+  /// It is not wanted for some time: the process lets go of its memory, the system keeps what it has room for. It is
+  /// read
+  /// again when it is next touched. Not for parts that somebody wrote to: those changes would be lost.
+  Release,
+  /// As Release, and the system forgets it too, for the benefit of what is wanted before.
+  Evict,
+};
+
 /// A file mapped privately: writing to the mapping never reaches the file. Shared by everything that views it. Throws
 /// FileNotFoundError, OSError.
 class MappedFile {
@@ -20,13 +33,8 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
-  /// Lets go of the memory behind `part` of the mapping: it is read from the file again when it is next touched. Not
-  /// for parts that somebody wrote to: those changes would be lost.
-  void release(std::span<const std::byte> part) const;
-  /// Asks the system to read `part` of the mapping soon, in pieces as large as the disk likes; a page that is touched
-  /// unasked brings only its neighbours. Returns when that is asked for, which for many megabytes may be when most is
-  /// there.
-  void prefetch(std::span<const std::byte> part) const;
+  /// Of bytes outside the mapping nothing is said.
+  void advise(std::span<const std::byte> part, Advice advice) const;
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:

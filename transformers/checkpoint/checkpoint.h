@@ -43,11 +43,9 @@ class CheckpointReader {
   /// Reads the bytes of an entry of this reader and compares them with their checksum; opening does not, as it reads
   /// no data.
   [[nodiscard]] virtual Integrity verify(const CheckpointEntry& /*entry*/) const { return Integrity::Unknown; }
-  /// Lets go of the memory behind an entry whose bytes nobody has changed, until they are next asked for. Who reads a
-  /// checkpoint larger than the memory from end to end calls it after each tensor.
-  virtual void release(const CheckpointEntry& /*entry*/) const {}
-  /// Asks the system to read the bytes of an entry, which are wanted soon: MappedFile::prefetch.
-  virtual void prefetch(const CheckpointEntry& /*entry*/) const {}
+  /// What is going to happen to the bytes of an entry, which nobody has changed. Who reads a checkpoint larger than the
+  /// memory from end to end releases each tensor.
+  virtual void advise(const CheckpointEntry& /*entry*/, Advice /*advice*/) const {}
   [[nodiscard]] virtual std::span<const std::filesystem::path> files() const = 0;
   /// Safetensors: the strings of `__metadata__`; GGUF: all key-value pairs; index files: their `metadata`; TensorFlow:
   /// `num_shards`, `producer`, and under `skipped` the variables that are no tensors of numbers, with their types.

@@ -113,8 +113,7 @@ class TorchReader final : public CheckpointReader {
       found->second = Integrity::Intact;
     return found->second;
   }
-  void release(const CheckpointEntry& entry) const override { mapped_->release(run_of(entry)); }
-  void prefetch(const CheckpointEntry& entry) const override { mapped_->prefetch(run_of(entry)); }
+  void advise(const CheckpointEntry& entry, Advice advice) const override { mapped_->advise(run_of(entry), advice); }
   std::span<const std::filesystem::path> files() const override { return file_; }
   const Json& metadata() const override { return metadata_; }
   std::string_view dialect() const override { return "transformers"; }

@@ -9,7 +9,7 @@ ReadAhead::ReadAhead(std::shared_ptr<const CheckpointReader> reader, std::vector
   auto work = [reader = std::move(reader), entries = std::move(entries)](const std::stop_token& stop) {
     for (const auto* entry : entries) {
       if (stop.stop_requested()) return;
-      reader->prefetch(*entry);
+      reader->advise(*entry, Advice::WillNeed);
     }
   };
   try {

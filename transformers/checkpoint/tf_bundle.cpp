@@ -239,11 +239,8 @@ class TfBundleReader final : public CheckpointReader {
     });
     return is_intact ? Integrity::Intact : Integrity::Damaged;
   }
-  void release(const CheckpointEntry& entry) const override {
-    for (const auto& piece : layout_of(entry).pieces) mapped_[piece.file]->release(view(piece));
-  }
-  void prefetch(const CheckpointEntry& entry) const override {
-    for (const auto& piece : layout_of(entry).pieces) mapped_[piece.file]->prefetch(view(piece));
+  void advise(const CheckpointEntry& entry, Advice advice) const override {
+    for (const auto& piece : layout_of(entry).pieces) mapped_[piece.file]->advise(view(piece), advice);
   }
   std::span<const fs::path> files() const override { return files_; }
   const Json& metadata() const override { return metadata_; }

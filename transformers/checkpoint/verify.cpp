@@ -89,7 +89,7 @@ class Verifier {
     for (const auto& entry : reader->entries()) {
       const bool is_empty = std::find(entry.shape.begin(), entry.shape.end(), 0) != entry.shape.end();
       if (is_empty) warn(file, str("the tensor has no elements: its shape is ", entry.shape), entry.name);
-      if (options_.checksums) reader->prefetch(entry);
+      if (options_.checksums) reader->advise(entry, Advice::WillNeed);
       if (options_.checksums && reader->verify(entry) == Integrity::Damaged)
         error(file, "the data does not match its checksum: it is damaged, download it again", entry.name);
     }

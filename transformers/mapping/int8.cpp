@@ -34,15 +34,10 @@ class Int8Reader final : public CheckpointReader {
   [[nodiscard]] Integrity verify(const CheckpointEntry& entry) const override {
     return inner_->verify(*origin_of(entry).values);
   }
-  void release(const CheckpointEntry& entry) const override {
+  void advise(const CheckpointEntry& entry, Advice advice) const override {
     const auto& origin = origin_of(entry);
-    inner_->release(*origin.values);
-    if (origin.scales) inner_->release(*origin.scales);
-  }
-  void prefetch(const CheckpointEntry& entry) const override {
-    const auto& origin = origin_of(entry);
-    inner_->prefetch(*origin.values);
-    if (origin.scales) inner_->prefetch(*origin.scales);
+    inner_->advise(*origin.values, advice);
+    if (origin.scales) inner_->advise(*origin.scales, advice);
   }
   [[nodiscard]] std::span<const std::filesystem::path> files() const override { return inner_->files(); }
   [[nodiscard]] const Json& metadata() const override { return metadata_; }

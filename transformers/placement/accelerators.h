@@ -14,8 +14,6 @@ namespace transformers {
 [[nodiscard]] bool has_mps();
 /// Bytes that can be allocated on accelerator `index`: free ones, and those that libtorch has reserved and not used.
 [[nodiscard]] int64_t accelerator_free_bytes(int64_t index);
-/// Bytes of memory that this process can still take: the system's, or those that its control group leaves.
-[[nodiscard]] int64_t available_memory_bytes();
 /// LOCAL_RANK, 0 when unset.
 [[nodiscard]] int64_t local_rank();
 

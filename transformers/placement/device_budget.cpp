@@ -4,6 +4,7 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
+#include "transformers/base/memory.h"
 #include "transformers/base/strings.h"
 #include "transformers/placement/accelerators.h"
 #include "transformers/placement/infer_device_map.h"

@@ -32,11 +32,8 @@ class RawFile final : public CheckpointReader {
   [[nodiscard]] SharedBytes bytes(const CheckpointEntry&) const override {
     return mapped_ ? SharedBytes{.bytes = mapped_->bytes(), .owner = mapped_} : SharedBytes{};
   }
-  void release(const CheckpointEntry&) const override {
-    if (mapped_) mapped_->release(mapped_->bytes());
-  }
-  void prefetch(const CheckpointEntry&) const override {
-    if (mapped_) mapped_->prefetch(mapped_->bytes());
+  void advise(const CheckpointEntry&, Advice advice) const override {
+    if (mapped_) mapped_->advise(mapped_->bytes(), advice);
   }
   [[nodiscard]] std::span<const fs::path> files() const override { return files_; }
   [[nodiscard]] const Json& metadata() const override { return metadata_; }

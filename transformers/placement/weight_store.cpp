@@ -40,11 +40,23 @@ at::Tensor WeightStore::load(const std::string& name) const {
 }
 
 void WeightStore::prefetch(const std::string& name) const {
-  if (const auto* weight = on_disk(name)) weight->reader->prefetch(*weight->entry);
+  if (const auto* weight = on_disk(name)) weight->reader->advise(*weight->entry, Advice::WillNeed);
 }
 
 void WeightStore::release(const std::string& name) const {
-  if (const auto* weight = on_disk(name)) weight->reader->release(*weight->entry);
+  if (const auto* weight = on_disk(name))
+    weight->reader->advise(*weight->entry, evicted_.contains(source_of(name)) ? Advice::Evict : Advice::Release);
+}
+
+void WeightStore::keep_at_most(int64_t size_bytes) {
+  std::vector<std::string> order;
+  for (const auto& [name, weight] : disk_) order.push_back(name);
+  std::sort(order.begin(), order.end(), natural_less);
+  evicted_.clear();
+  for (const auto& name : order) {
+    size_bytes -= static_cast<int64_t>(disk_.at(name).entry->size_bytes);
+    if (size_bytes < 0) evicted_.insert(name);
+  }
 }
 
 std::vector<std::string> WeightStore::names() const {

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "transformers/base/json.h"
@@ -37,8 +38,12 @@ class WeightStore {
   [[nodiscard]] at::Tensor load(const std::string& name) const;
   /// Asks the system to read the weight's pages soon; returns at once.
   void prefetch(const std::string& name) const;
-  /// Lets go of the weight's pages in this process; the file stays in the system's cache as long as there is room.
+  /// Lets go of the weight's pages in this process. The system keeps them in its cache, unless the weight is one of
+  /// those that `keep_at_most` leaves no room for.
   void release(const std::string& name) const;
+  /// Weights on disk beyond so many bytes are not cached between their uses. Read in turns, more than fits would push
+  /// each other out, and all would be read each time.
+  void keep_at_most(int64_t size_bytes);
 
   [[nodiscard]] std::vector<std::string> names() const;
   /// For weights on disk: {"safetensors_file", "weight_name", "dtype"} by name, as `offload_folder/index.json` has it.
@@ -49,6 +54,7 @@ class WeightStore {
   std::unordered_map<std::string, at::Tensor> held_;
   std::unordered_map<std::string, DiskWeight> disk_;
   std::unordered_map<std::string, std::string> aliases_;
+  std::unordered_set<std::string> evicted_;
 };
 
 }  // namespace transformers

@@ -5,6 +5,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/files.h"
 #include "transformers/base/logging.h"
+#include "transformers/base/memory.h"
 #include "transformers/base/strings.h"
 #include "transformers/config/generation_config.h"
 #include "transformers/mapping/int8.h"
@@ -134,12 +135,22 @@ LoadingInfo fill(PreTrainedModel& model, const PretrainedConfig& config, const S
   return info;
 }
 
+// How much of the weights on disk the system's cache may keep between calls: part of what is free once the weights that
+// are mapped for the CPU have come in too. The rest is for the blocks that are under way and what the calls compute.
+int64_t cache_budget(const PreTrainedModel& model) {
+  int64_t own = 0;
+  for (const auto& parameter : model.parameters())
+    if (parameter.is_cpu()) own += static_cast<int64_t>(parameter.nbytes());
+  return std::max<int64_t>(0, available_memory_bytes() - own) / 10 * 7;
+}
+
 // Lets the parts of the model run where the map has put them.
 void dispatch(PreTrainedModel& model, std::shared_ptr<WeightStore> weights, const FromPretrainedOptions& options) {
   if (!model.hf_device_map) return;
   // Also a single accelerator: inputs come from the CPU.
   if (!needs_dispatch(*model.hf_device_map) && main_device(*model.hf_device_map).is_cpu()) return;
   const auto offloaded = weights->names();
+  weights->keep_at_most(cache_budget(model));
   if (options.offload_folder && !offloaded.empty())
     write_text_atomic(*options.offload_folder / "index.json", weights->index().dump({.indent = 2}) + "\n");
   model.dispatch = std::make_shared<Dispatch>(

@@ -109,7 +109,7 @@ void load_shard(const Target& model, const ShardIndex& index, const std::string&
   const at::NoGradGuard no_grad;
   for (auto& [target, entry] : pairs) {
     target.copy_(materialize(*reader, *entry, Op::Rename, 0, *to_scalar_type(entry->dtype)));
-    reader->release(*entry);
+    reader->advise(*entry, Advice::Release);
   }
 }
 

@@ -37,8 +37,7 @@ class MappedReader final : public CheckpointReader {
     return {.bytes = all.subspan(entry.offset, entry.size_bytes), .owner = mapped_};
   }
 
-  void release(const CheckpointEntry& entry) const override { mapped_->release(run_of(entry)); }
-  void prefetch(const CheckpointEntry& entry) const override { mapped_->prefetch(run_of(entry)); }
+  void advise(const CheckpointEntry& entry, Advice advice) const override { mapped_->advise(run_of(entry), advice); }
 
   std::span<const std::filesystem::path> files() const override { return file_; }
   const Json& metadata() const override { return parsed_.metadata; }

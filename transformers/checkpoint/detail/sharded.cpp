@@ -81,15 +81,10 @@ class ShardedReader final : public CheckpointReader {
     if (entry.file >= shards_.size() || found == by_name_.end()) return Integrity::Unknown;
     return shards_[entry.file]->verify(*originals_[found->second]);
   }
-  void release(const CheckpointEntry& entry) const override {
+  void advise(const CheckpointEntry& entry, Advice advice) const override {
     const auto found = by_name_.find(entry.name);
     if (entry.file < shards_.size() && found != by_name_.end())
-      shards_[entry.file]->release(*originals_[found->second]);
-  }
-  void prefetch(const CheckpointEntry& entry) const override {
-    const auto found = by_name_.find(entry.name);
-    if (entry.file < shards_.size() && found != by_name_.end())
-      shards_[entry.file]->prefetch(*originals_[found->second]);
+      shards_[entry.file]->advise(*originals_[found->second], advice);
   }
   std::span<const fs::path> files() const override { return files_; }
   const Json& metadata() const override { return metadata_; }

@@ -12,12 +12,12 @@ namespace {
 
 // Reads the tensor's pages at once, and lets go of them with the last use of the bytes.
 SharedBytes released_after_use(const CheckpointReader& source, const CheckpointEntry& entry) {
-  source.prefetch(entry);
+  source.advise(entry, Advice::WillNeed);
   auto data = source.bytes(entry);
   data.owner =
       std::shared_ptr<const void>(data.bytes.data(), [&source, &entry, owner = data.owner](const void*) mutable {
         owner.reset();
-        source.release(entry);
+        source.advise(entry, Advice::Release);
       });
   return data;
 }

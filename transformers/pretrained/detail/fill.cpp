@@ -15,6 +15,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/files.h"
 #include "transformers/base/logging.h"
+#include "transformers/base/memory.h"
 #include "transformers/base/parallel.h"
 #include "transformers/base/strings.h"
 #include "transformers/base/temporary_folder.h"
