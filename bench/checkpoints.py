@@ -115,7 +115,7 @@ def sharded(folder):
     target = folder.with_name(folder.name + "-8-shards")
     if not target.exists():
         size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-        run(program("convert", folder, target, "--to", "safetensors", "--max-shard-size", f"{size // 8 + (8 << 20)}B", "--quiet"))
+        run(program("convert", folder, target, "--to", "safetensors", "--max-shard-size", f"{size // 8000 + (64 << 10)}KB", "--quiet"))
     return target
 
 
@@ -234,24 +234,39 @@ def compare_offload(folder, options):
     table(f"layers on disk, model of {size >> 20} MiB, process {where}, against accelerate", [("decode", a, b, "tokens/s", a / b)])
 
 
+def settle(options):
+    """Rented disks take some GB quickly and then make the writer wait: each write finds the disk rested."""
+    os.sync()
+    time.sleep(options.rest)
+
+
 def compare_save(folder, options):
     saver = pathlib.Path(os.environ["TRANSFORMERS_CPP"]).with_name("save_model")
     if not saver.exists():
         print("save: skipped, script/build -DTRANSFORMERS_BUILD_BENCH=ON builds save_model")
         return
     target, copy = CACHE / "saved", CACHE / "copied"
-    for name, limit in (("one file", "50GB"), ("8 shards", "300MB")):
+    for name, limit, source in (("one file", "50GB", folder), ("8 shards", "350MB", sharded(folder))):
         ours, theirs = [], []
-        warm_file_cache(folder)
-        for _ in range(options.repeat):
+        warm_file_cache(source)
+
+        def save():
             shutil.rmtree(target, ignore_errors=True)
-            ours.append(json.loads(run([saver, folder, target, limit]))["save_s"])
+            settle(options)
+            ours.append(json.loads(run([saver, source, target, limit]))["save_s"])
+
+        def plain_copy():
             shutil.rmtree(copy, ignore_errors=True)
             copy.mkdir()
+            settle(options)
             start = time.perf_counter()
-            for file in files_of(target):
+            for file in files_of(source):
                 run(["dd", f"if={file}", f"of={copy / file.name}", "bs=4M", "conv=fsync", "status=none"])
             theirs.append(time.perf_counter() - start)
+
+        for i in range(options.repeat):
+            for step in (save, plain_copy)[:: 1 if i % 2 else -1]:
+                step()
         a, b = statistics.median(ours), statistics.median(theirs)
         table(f"save, {name}, against a copy of the same bytes with fsync", [("seconds; ratio is ours/copy", a, b, "s", a / b)])
     shutil.rmtree(target, ignore_errors=True)
@@ -265,10 +280,11 @@ PARTS = {"transformers_load": part_transformers_load, "llama_load": part_llama_l
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=[[], *COMPARISONS], help="default: all")
+    parser.add_argument("what", nargs="*", metavar="|".join(COMPARISONS), help="default: all")
     parser.add_argument("--peers", type=pathlib.Path, help="a Python that has llama_cpp")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rest", type=float, default=30, help="seconds before each write that is measured (default: 30)")
     parser.add_argument("--decode-tokens", type=int, default=4)
     for hidden in ("--part", "--model", "--dtype", "--device-map", "--target"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
@@ -276,6 +292,8 @@ def main():
     if options.part:
         print(json.dumps(PARTS[options.part](options)))
         return
+    if unknown := set(options.what) - set(COMPARISONS):
+        parser.error(f"there is no comparison {', '.join(sorted(unknown))}; choose from {', '.join(COMPARISONS)}")
     folder = made_apart("big", "-", "bfloat16")
     for name in options.what or COMPARISONS:
         COMPARISONS[name](folder, options)
