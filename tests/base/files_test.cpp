@@ -48,13 +48,14 @@ class Files : public ::testing::Test {
 };
 
 TEST_F(Files, WhatIsEvictedLeavesTheCacheAndIsReadAgain) {
-  constexpr size_t kPages = 256;
+  constexpr size_t kPages = 4096;
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   std::string text(kPages * page, 'x');
   text.back() = 'y';
   const auto file = write("large", text);
   const int descriptor = ::open(file.c_str(), O_RDONLY);
   ASSERT_EQ(::fsync(descriptor), 0);  // what is not on the disk cannot be forgotten
+  ASSERT_EQ(::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED), 0);
   ::close(descriptor);
   const auto mapped = MappedFile::open(file);
   const auto cached = [&] {
@@ -68,7 +69,7 @@ TEST_F(Files, WhatIsEvictedLeavesTheCacheAndIsReadAgain) {
   EXPECT_EQ(text_of(mapped->bytes()), text);
   mapped->advise(mapped->bytes().subspan(0, kPages * page / 2), Advice::Evict);
   if (cached() == static_cast<long>(kPages)) GTEST_SKIP() << "a file system in memory, or a system that keeps pages";
-  EXPECT_EQ(cached(), static_cast<long>(kPages) / 2);
+  EXPECT_LT(cached(), static_cast<long>(kPages) * 3 / 4);
   mapped->advise(mapped->bytes(), Advice::WillNeed);
   EXPECT_EQ(text_of(mapped->bytes()), text);
   std::string elsewhere(2 * page, 'z');

@@ -36,6 +36,9 @@ TEST_F(AvailableMemory, IsWhatTheGroupLeavesWhereCachesCountAsFree) {
   write("sys/fs/cgroup/a/b/memory.current", "2097152\n");
   write("sys/fs/cgroup/a/b/memory.stat", "anon 1048576\nfile 1048576\n");
   EXPECT_EQ(available(), kMiB);
+  write("sys/fs/cgroup/a/b/memory.stat", "anon 524288\nfile 1572864\nshmem 1048576\n");
+  EXPECT_EQ(available(), kMiB / 2) << "nobody can drop what is shared";
+  write("sys/fs/cgroup/a/b/memory.stat", "anon 1048576\nfile 1048576\n");
   write("sys/fs/cgroup/a/memory.max", "524288\n");  // the group around it
   write("sys/fs/cgroup/a/memory.current", "0\n");
   EXPECT_EQ(available(), kMiB / 2);
@@ -52,6 +55,13 @@ TEST_F(AvailableMemory, KnowsVersionOneAndContainers) {
   EXPECT_EQ(available(), 0);
 }
 
+TEST_F(AvailableMemory, ReadsPathsWithColons) {
+  write("proc/self/cgroup", "0::/kube.slice:cri-containerd:abc\n");
+  write("sys/fs/cgroup/kube.slice:cri-containerd:abc/memory.max", "1048576\n");
+  write("sys/fs/cgroup/kube.slice:cri-containerd:abc/memory.current", "0\n");
+  EXPECT_EQ(available(), kMiB);
+}
+
 TEST_F(AvailableMemory, IsNotDeceivedByWhatIsNoNumber) {
   write("proc/self/cgroup", "nonsense\n4:memory\n:::::\n0::/../../up\n");
   write("sys/fs/cgroup/memory.max", "many\n");
@@ -59,7 +69,10 @@ TEST_F(AvailableMemory, IsNotDeceivedByWhatIsNoNumber) {
   EXPECT_EQ(available(), 4 * kMiB);
 }
 
-TEST(AvailableMemoryOfThisMachine, IsPositive) { EXPECT_GT(available_memory_bytes(), 0); }
+TEST(AvailableMemoryOfThisMachine, IsRead) {
+  EXPECT_GT(available_memory_bytes(), 0);
+  EXPECT_LT(available_memory_bytes(), int64_t{1} << 40) << "what is taken where nothing can be read";
+}
 
 }  // namespace
 }  // namespace transformers

@@ -15,9 +15,9 @@ enum class Advice {
   /// It is wanted soon: the system reads it, in pieces as large as the disk likes, where a page that is touched unasked
   /// brings only its neighbours. Returns when that is asked for, which for many megabytes may be when most is there.
   WillNeed,
-  /// It is not wanted for some time: the process lets go of its memory, the system keeps what it has room for. It is
-  /// read
-  /// again when it is next touched. Not for parts that somebody wrote to: those changes would be lost.
+  /// It is not wanted for some time: the process lets go of its memory, the system keeps what it has room for. When it
+  /// is
+  /// next touched it is read again. Not for parts that somebody wrote to: those changes would be lost.
   Release,
   /// As Release, and the system forgets it too, for the benefit of what is wanted before.
   Evict,

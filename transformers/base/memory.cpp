@@ -40,11 +40,11 @@ std::optional<int64_t> number_after(std::string_view text, std::string_view key)
 
 // How a version of control groups says what a group may use and uses.
 struct GroupFiles {
-  std::string_view folder, limit, used, cached;
+  std::string_view folder, limit, used, cached, shared;  // what is shared counts as cached, and cannot be dropped
 };
 constexpr GroupFiles kVersion1 = {"sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
-                                  "total_cache "};
-constexpr GroupFiles kVersion2 = {"sys/fs/cgroup", "memory.max", "memory.current", "file "};
+                                  "total_cache ", "total_shmem "};
+constexpr GroupFiles kVersion2 = {"sys/fs/cgroup", "memory.max", "memory.current", "file ", "shmem "};
 
 // What a group and those around it leave. In a container the path may be that of the host: then its root is the group.
 int64_t left_by_groups(const fs::path& root, const GroupFiles& files, fs::path group) {
@@ -53,8 +53,9 @@ int64_t left_by_groups(const fs::path& root, const GroupFiles& files, fs::path g
     const auto folder = root / files.folder / group.relative_path();
     const auto limit = number_of(text_in(folder / files.limit)), used = number_of(text_in(folder / files.used));
     if (limit && used) {
-      const auto cached = number_after(text_in(folder / "memory.stat"), files.cached).value_or(0);
-      least = std::min(least, std::max<int64_t>(0, *limit - std::max<int64_t>(0, *used - cached)));
+      const auto stat = text_in(folder / "memory.stat");
+      const auto free = number_after(stat, files.cached).value_or(0) - number_after(stat, files.shared).value_or(0);
+      least = std::min(least, std::max<int64_t>(0, *limit - std::max<int64_t>(0, *used - free)));
     }
     if (!group.has_relative_path()) return least;
   }
@@ -67,9 +68,11 @@ int64_t available_memory_bytes(const fs::path& root) {
   auto available = kibibytes ? *kibibytes * 1024 : int64_t{1} << 40;
   fs::path memory_group, unified_group;  // "12:memory:/path" and "0::/path"
   for (const auto& line : split(text_in(root / "proc/self/cgroup"), '\n')) {
-    const auto parts = split(line, ':');
-    if (parts.size() == 3 && parts[1] == "memory") memory_group = parts[2];
-    if (parts.size() == 3 && parts[1].empty()) unified_group = parts[2];
+    const auto first = line.find(':'), second = line.find(':', first + 1);  // paths have colons too
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const auto kind = line.substr(first + 1, second - first - 1);
+    if (kind == "memory") memory_group = line.substr(second + 1);
+    if (kind.empty()) unified_group = line.substr(second + 1);
   }
   available = std::min(available, left_by_groups(root, kVersion1, memory_group.lexically_normal()));
   return std::min(available, left_by_groups(root, kVersion2, unified_group.lexically_normal()));
