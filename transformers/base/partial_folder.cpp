@@ -19,17 +19,18 @@ PartialFolder::PartialFolder(const fs::path& target) : target_(fs::absolute(targ
   fs::create_directories(outer_, code);
   if (code) throw OSError(str(outer_, ": cannot be created: ", code.message()));
   lock_ = std::make_unique<detail::LockedFolder>(outer_, LOCK_EX | LOCK_NB);
-  if (!lock_->is_open() || !lock_->is_locked() || !lock_->is_at(outer_))
+  if (!lock_->is_open()) throw OSError(str(outer_, ": cannot be opened: ", std::strerror(errno)));
+  if (!lock_->is_locked() || !lock_->is_at(outer_))
     throw OSError(str(target_, ": another process is writing it at the moment; wait for it or name another folder"));
   path_ = outer_ / "files";
   fs::remove_all(path_, code);  // of one that was killed
-  fs::create_directory(path_, code);
+  if (!code) fs::create_directory(path_, code);
   if (code) throw OSError(str(path_, ": cannot be created: ", code.message()));
 }
 
 PartialFolder::~PartialFolder() {
   std::error_code ignored;
-  fs::remove_all(outer_, ignored);
+  if (!outer_.empty()) fs::remove_all(outer_, ignored);
 }
 
 void PartialFolder::commit() {
@@ -37,6 +38,7 @@ void PartialFolder::commit() {
     throw OSError(str(target_, ": cannot be created: ", std::strerror(errno)));
   std::error_code ignored;
   fs::remove_all(outer_, ignored);
+  outer_.clear();  // from now on it may be another's
   if (const detail::LockedFolder parent(target_.parent_path(), LOCK_UN); parent.is_open()) parent.sync();
 }
 

@@ -25,8 +25,9 @@ class PartialFolder {
   void commit();
 
  private:
-  std::filesystem::path target_, outer_,
-      path_;  // what is in the folder may be locked by who writes it: the outer one is
+  std::filesystem::path target_;
+  std::filesystem::path outer_;  // locked; who writes into the folder inside may lock that one
+  std::filesystem::path path_;
   std::unique_ptr<detail::LockedFolder> lock_;
 };
 
