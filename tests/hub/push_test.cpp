@@ -15,6 +15,7 @@ using hub_tests::message_of;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 struct PushTest : hub_tests::HubTest {
@@ -103,9 +104,13 @@ TEST_F(PushTest, LinksOfTheUserInTheFolderAreLeftAlone) {  // H02
   fs::create_directories("new");
   fs::create_symlink(root / "elsewhere.txt", "new/outside.txt");
   fs::create_symlink("nowhere", "new/broken");
+  fs::create_symlink("itself", "new/itself");
+  fs::create_symlink(root / "elsewhere.txt", "new/README.md");
+  options.tags = {"tiny"};
   (void)push();
   EXPECT_TRUE(server.files("org/new").contains("config.json"));
   EXPECT_FALSE(server.files("org/new").contains("outside.txt"));
+  EXPECT_THAT(server.files("org/new").at("README.md"), AllOf(HasSubstr("tiny"), Not(HasSubstr("private"))));
 }
 
 TEST_F(PushTest, NothingIsLeftAfterAnError) {  // H03

@@ -137,8 +137,8 @@ std::string remote_card(const std::string& repo_id, const std::string& revision,
 }
 
 std::string current_card(const fs::path& folder, const std::string& repo_id, const PushToHubOptions& options) {
-  std::error_code ignored;
-  if (fs::is_regular_file(folder / "README.md", ignored)) return read_text(folder / "README.md", kMostCardBytes);
+  const auto files = saved_files(folder);
+  if (const auto own = files.find("README.md"); own != files.end()) return read_text(own->second, kMostCardBytes);
   const auto revision = options.revision.value_or("main");
   try {
     return remote_card(repo_id, revision, options);

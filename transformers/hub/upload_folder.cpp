@@ -41,7 +41,8 @@ std::string flaw_of_link(const fs::path& target, const std::vector<fs::path>& al
   if (std::none_of(allowed.begin(), allowed.end(), [&](const fs::path& folder) { return lies_in(target, folder); }))
     return str("the link leads out of the folder, to ", target,
                ", which is not uploaded; put the file itself there or leave it out by a pattern");
-  return fs::is_directory(target) ? "is a link to a folder, which is not uploaded" : "";
+  std::error_code ignored;
+  return fs::is_directory(target, ignored) ? "is a link to a folder, which is not uploaded" : "";
 }
 
 }  // namespace
@@ -61,7 +62,7 @@ std::map<std::string, fs::path> files_to_upload(const fs::path& given, const Fil
     }
     const auto name = it->path().lexically_relative(folder).generic_string();
     const bool is_link = it->is_symlink();
-    if ((it->is_directory() && !is_link) || !patterns.wants(name)) continue;
+    if ((!is_link && it->is_directory()) || !patterns.wants(name)) continue;
     std::error_code ignored;
     const auto target = is_link ? fs::canonical(it->path(), ignored) : it->path();
     if (const auto flaw = is_link ? flaw_of_link(target, targets) : std::string(); !flaw.empty()) {
