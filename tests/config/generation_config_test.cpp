@@ -89,7 +89,7 @@ TEST_F(GenerationConfigFile, HoldsWhatDiffersFromTheDefaults) {
   "transformers_version": "5.23.0"
 }
 )");
-  EXPECT_EQ(GenerationConfig::from_pretrained(folder_), config);
+  EXPECT_EQ(GenerationConfig::from_folder(folder_), config);
 }
 
 // P71, X04: the text is the reference's for a T5Config
@@ -109,7 +109,7 @@ TEST_F(GenerationConfigFile, TakesGenerationKeysOfTheModelConfig) {
   "use_cache": true
 }
 )");
-  const auto again = GenerationConfig::from_pretrained(folder_);
+  const auto again = GenerationConfig::from_folder(folder_);
   EXPECT_EQ(again, config);
   EXPECT_EQ(again.is_from_model_config, true);
 }
@@ -124,7 +124,7 @@ TEST_F(GenerationConfigFile, OutputsAskedForInTheModelConfigAreReturned) {
 // X04
 TEST_F(GenerationConfigFile, ForgetsModelKeysOfAFileMadeFromAModelConfig) {
   write(R"({"_from_model_config": true, "hidden_size": 8, "bos_token_id": 5, "transformers_version": "4.30.0"})");
-  const auto config = GenerationConfig::from_pretrained(folder_);
+  const auto config = GenerationConfig::from_folder(folder_);
   EXPECT_FALSE(config.extra.contains("hidden_size"));
   EXPECT_EQ(config.bos_token_id, 5);
 }
@@ -132,7 +132,7 @@ TEST_F(GenerationConfigFile, ForgetsModelKeysOfAFileMadeFromAModelConfig) {
 // X04
 TEST_F(GenerationConfigFile, SavesAsReadWhatItWouldNotAcceptNew) {
   write(R"({"temperature": 0.5, "top_p": 0.9})");
-  auto config = GenerationConfig::from_pretrained(folder_);
+  auto config = GenerationConfig::from_folder(folder_);
   config.save_pretrained(folder_);
   EXPECT_THAT(text(), HasSubstr("\"temperature\": 0.5"));
   config.top_k = 3;
@@ -196,16 +196,16 @@ TEST(GenerationConfig, FillsWhatIsNotSet) {
 
 // X04
 TEST_F(GenerationConfigFile, RejectsFilesThatAreNoGenerationConfig) {
-  EXPECT_THROW((void)GenerationConfig::from_pretrained(folder_), FileNotFoundError);
-  EXPECT_THROW((void)GenerationConfig::from_pretrained(folder_, "../x.json"), ValueError);
+  EXPECT_THROW((void)GenerationConfig::from_folder(folder_), FileNotFoundError);
+  EXPECT_THROW((void)GenerationConfig::from_folder(folder_, "../x.json"), ValueError);
   write("[]");
-  EXPECT_THROW((void)GenerationConfig::from_pretrained(folder_), OSError);
+  EXPECT_THROW((void)GenerationConfig::from_folder(folder_), OSError);
   write("{");
-  EXPECT_THROW((void)GenerationConfig::from_pretrained(folder_), OSError);
+  EXPECT_THROW((void)GenerationConfig::from_folder(folder_), OSError);
   for (const auto* bad : {R"({"top_k": "many"})", R"({"top_k": 1.5})", R"({"do_sample": 1})",
                           R"({"max_new_tokens": -1})", R"({"max_length": 99999999999999999})"}) {
     write(bad);
-    const auto message = message_of<ValueError>([&] { (void)GenerationConfig::from_pretrained(folder_); });
+    const auto message = message_of<ValueError>([&] { (void)GenerationConfig::from_folder(folder_); });
     EXPECT_THAT(message, HasSubstr("generation_config.json")) << bad;
   }
 }

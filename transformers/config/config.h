@@ -30,11 +30,15 @@ struct ConfigField {
 };
 
 /// Arguments of PretrainedConfig::from_pretrained; names and defaults are the reference's.
+/// The download arguments are those of DownloadOptions.
 struct ConfigFromPretrainedOptions {
   std::optional<std::filesystem::path> cache_dir = {};
+  bool force_download = false, local_files_only = false;
+  std::optional<std::variant<bool, std::string>> token = {};  // TokenArg
+  std::map<std::string, std::string> proxies = {};
   std::string revision = "main";
   std::string subfolder = {};
-  Json kwargs = Json::object();  // fields to override; others: TypeError
+  Json kwargs = Json::object();  // fields to override, and use_auth_token; others: TypeError
 };
 
 /// A model's description: public fields with the reference's names and defaults, read from and written to config.json.

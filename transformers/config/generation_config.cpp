@@ -176,7 +176,7 @@ Json GenerationConfig::get(std::string_view name) const {
   return value ? *value : Json();
 }
 
-GenerationConfig GenerationConfig::from_pretrained(const std::filesystem::path& folder, std::string_view file) {
+GenerationConfig GenerationConfig::from_folder(const std::filesystem::path& folder, std::string_view file) {
   const auto path = path_inside(folder, file, "the name of the generation config");
   auto config = from_dict(read_config_file(path), path.native());
   config.read_as = config.to_dict();

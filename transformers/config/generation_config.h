@@ -112,8 +112,16 @@ struct GenerationConfig {
   [[nodiscard]] Json get(std::string_view name) const;
 
   /// Reads `folder`/`file`. Throws FileNotFoundError, OSError, ValueError naming the file and the key.
-  [[nodiscard]] static GenerationConfig from_pretrained(const std::filesystem::path& folder,
+  [[nodiscard]] static GenerationConfig from_folder(const std::filesystem::path& folder,
+                                                    std::string_view file = "generation_config.json");
+  /// The same of a folder or a Hub id, with `kwargs` on top. Throws also HubError and its kinds, TypeError for what is
+  /// no field. Defined in pretrained.
+  [[nodiscard]] static GenerationConfig from_pretrained(const std::string& name_or_path,
+                                                        const ConfigFromPretrainedOptions& options,
                                                         std::string_view file = "generation_config.json");
+  [[nodiscard]] static GenerationConfig from_pretrained(const std::string& name_or_path) {
+    return from_pretrained(name_or_path, {});
+  }
   /// `where` names the source in errors.
   [[nodiscard]] static GenerationConfig from_dict(const Json& json, std::string_view where = "the generation config");
   /// What a model's config says about generation: token ids, and what old files keep there.

@@ -30,6 +30,7 @@ class Repository {
   Repository& operator=(const Repository&) = delete;
 
   [[nodiscard]] const std::string& commit() const { return commit_; }
+  [[nodiscard]] const std::string& subfolder() const { return options_.subfolder; }
   /// The snapshot's folder, with the subfolder; it may not be there yet.
   [[nodiscard]] std::filesystem::path folder() const;
   /// What the commit has under this name (inside the subfolder); nothing when it has no such file. `size_bytes` is the

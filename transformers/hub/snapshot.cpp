@@ -77,13 +77,20 @@ Snapshot of_folder(const std::string& name, const fs::path& folder, const std::s
   return snapshot;
 }
 
-// The names directly in the repository's folder that the snapshot stands for.
-std::vector<std::string> names_beside(hub::Repository& repository, const std::string& subfolder) {
+// The names in the repository's folder that the snapshot stands for, and in those below it.
+std::vector<std::string> names_below(hub::Repository& repository) {
+  const auto& subfolder = repository.subfolder();
   const auto start = subfolder.empty() ? "" : subfolder + "/";
   std::vector<std::string> names;
   for (const auto& name : repository.list_if_short())
-    if (name.starts_with(start) && name.find('/', start.size()) == std::string::npos)
-      names.push_back(name.substr(start.size()));
+    if (name.starts_with(start)) names.push_back(name.substr(start.size()));
+  return names;
+}
+
+// Those directly in it.
+std::vector<std::string> names_beside(hub::Repository& repository) {
+  auto names = names_below(repository);
+  std::erase_if(names, [](const std::string& name) { return name.find('/') != std::string::npos; });
   return names;
 }
 
@@ -98,7 +105,7 @@ Snapshot of_repository(const std::string& name, const SnapshotOptions& options) 
     if (snapshot.weights_file.empty()) static_cast<void>(repository->fetch("config.json"));  // or says why not
     return snapshot;
   }
-  if (const auto gguf = lone_gguf_name(names_beside(*repository, options.subfolder), name); !gguf.empty())
+  if (const auto gguf = lone_gguf_name(names_beside(*repository), name); !gguf.empty())
     snapshot.weights_file = repository->fetch(gguf);
   return snapshot;
 }
@@ -137,8 +144,19 @@ fs::path Snapshot::file(std::string_view name) const {
 void Snapshot::fetch_tokenizer() const {
   if (!remote) return;
   for (const auto name : kTokenizerFiles) static_cast<void>(has(name));
-  for (const auto& name : remote->list_if_short())
+  for (const auto& name : names_below(*remote))
     if (name.starts_with("additional_chat_templates/")) static_cast<void>(has(name));
+}
+
+void Snapshot::fetch_texts() const {
+  if (!remote) return;
+  fetch_tokenizer();
+  static_cast<void>(has("config.json"));
+  static_cast<void>(has("generation_config.json"));
+  for (const auto& name : names_below(*remote)) {
+    const bool is_text = name.ends_with(".json") || name.ends_with(".txt") || name.ends_with(".jinja");
+    if (is_text && !is_shard_index(name) && std::count(name.begin(), name.end(), '/') < 2) static_cast<void>(has(name));
+  }
 }
 
 std::string Snapshot::disconnected() const { return remote ? remote->disconnected() : std::string(); }

@@ -19,10 +19,9 @@ using SnapshotOptions = DownloadOptions;
 /// The files of one model: a folder, a single weights file, or a repository of the Hub at one commit, whose files are
 /// fetched into the cache when they are asked for.
 struct Snapshot {
-  std::string source = {};            // as the user named it
-  std::filesystem::path folder = {};  // holds config.json and its neighbours
-  std::filesystem::path weights_file =
-      {};  // set when one file was named, or when the folder's only weights are one .gguf
+  std::string source = {};                  // as the user named it
+  std::filesystem::path folder = {};        // holds config.json and its neighbours
+  std::filesystem::path weights_file = {};  // the file that was named, or the .gguf that is a folder's only weights
   std::shared_ptr<hub::Repository> remote = {};  // set for a Hub id
 
   /// Whether there is such a file. Of the Hub: a file of up to 32 MiB is fetched at once, so that it lies in `folder`.
@@ -33,6 +32,9 @@ struct Snapshot {
   [[nodiscard]] std::filesystem::path file(std::string_view name) const;
   /// Fetches what a tokenizer may consist of, as far as it exists.
   void fetch_tokenizer() const;
+  /// Fetches the texts that describe the model (.json, .txt, .jinja) and what its tokenizer is made of, in its folder
+  /// and those directly in it; indices of shards stay where they are.
+  void fetch_texts() const;
   /// Why files could not be looked for on the Hub; empty when they could, and for folders.
   [[nodiscard]] std::string disconnected() const;
 };

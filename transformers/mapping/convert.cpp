@@ -56,7 +56,7 @@ fs::path weights_of(const fs::path& folder, const std::optional<std::string>& va
   std::vector<std::string_view> names;
   std::error_code ignored;
   for (const auto& row : weights_names()) {
-    if (row.is_adapter && fs::exists(folder / row.file, ignored))
+    if (row.is_adapter && !variant && fs::exists(folder / row.file, ignored))
       throw OSError(str(folder, ": holds an adapter (", row.file, "), not a model; convert the model that it is for"));
     if (!row.is_adapter) names.push_back(row.file);
   }

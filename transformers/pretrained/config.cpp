@@ -5,14 +5,30 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/config/config_file.h"
+#include "transformers/config/generation_config.h"
+#include "transformers/hub/environment.h"
+#include "transformers/hub/repository.h"
 #include "transformers/pretrained/detail/source.h"
 
 namespace transformers {
 
 namespace {
 
+// The old name of the token is taken out of the keyword arguments.
 FromPretrainedOptions loading_options(const ConfigFromPretrainedOptions& options) {
-  return {.cache_dir = options.cache_dir, .revision = options.revision, .subfolder = options.subfolder};
+  FromPretrainedOptions out{.cache_dir = options.cache_dir,
+                            .force_download = options.force_download,
+                            .proxies = options.proxies,
+                            .local_files_only = options.local_files_only,
+                            .token = options.token,
+                            .revision = options.revision,
+                            .subfolder = options.subfolder,
+                            .kwargs = options.kwargs};
+  if (const auto* old = out.kwargs.find("use_auth_token")) {
+    if (!old->is_null()) hub::take_old_token(out.token, *old);
+    out.kwargs.erase("use_auth_token");
+  }
+  return out;
 }
 
 void apply(PretrainedConfig& config, const Json& kwargs, const std::string& name) {
@@ -48,7 +64,7 @@ std::shared_ptr<PretrainedConfig> PretrainedConfig::from_pretrained(const std::s
   const auto loading = loading_options(options);
   auto source = find_source(name, loading);
   auto config = read_config(source, loading);
-  apply(*config, options.kwargs, name);
+  apply(*config, loading.kwargs, name);
   return config;
 }
 
@@ -68,7 +84,19 @@ void PretrainedConfig::read_pretrained(const std::string& name, const ConfigFrom
   auto source = find_source(name, loading);
   const auto json = read_config_json(source, loading);
   read_dict(json, source.config_origin);
-  apply(*this, options.kwargs, name);
+  apply(*this, loading.kwargs, name);
+}
+
+GenerationConfig GenerationConfig::from_pretrained(const std::string& name, const ConfigFromPretrainedOptions& options,
+                                                   std::string_view file) {
+  const auto loading = loading_options(options);
+  const auto snapshot = resolve_snapshot(name, lookup_of(loading));
+  if (snapshot.remote && !snapshot.has(file)) static_cast<void>(snapshot.remote->fetch(file));  // says why not
+  auto config = from_folder(snapshot.folder, file);
+  if (loading.kwargs.size() == 0) return config;
+  const auto rest = config.update(loading.kwargs);
+  if (rest.size() > 0) throw TypeError(str("generation configs have no field ", quote(rest.as_object().front().first)));
+  return config;
 }
 
 }  // namespace transformers

@@ -141,7 +141,7 @@ int64_t cache_budget(const PreTrainedModel& model) {
   int64_t own = 0;
   for (const auto& parameter : model.parameters())
     if (parameter.is_cpu()) own += static_cast<int64_t>(parameter.nbytes());
-  return std::max<int64_t>(0, available_memory_bytes() - own) / 10 * 7;
+  return std::max<int64_t>(0, available_memory_bytes() - own) / 10 * 8;
 }
 
 // Lets the parts of the model run where the map has put them.
@@ -165,7 +165,7 @@ std::shared_ptr<GenerationConfig> generation_config_of(const Source& source, con
   // One named file stands for itself: what lies beside it may belong to other weights.
   const bool beside =
       !source.is_memory && source.snapshot.weights_file.empty() && source.snapshot.has("generation_config.json");
-  return std::make_shared<GenerationConfig>(beside ? GenerationConfig::from_pretrained(source.snapshot.folder)
+  return std::make_shared<GenerationConfig>(beside ? GenerationConfig::from_folder(source.snapshot.folder)
                                                    : GenerationConfig::from_model_config(config));
 }
 

@@ -28,12 +28,13 @@ namespace {
 
 constexpr int64_t kMostConfigBytes = int64_t{16} << 20;
 
-Json optional_json(const fs::path& file) {
-  std::error_code ignored;
-  return fs::is_regular_file(file, ignored) ? Json::parse_file(file, kMostConfigBytes) : Json::object();
+Json optional_json(const Snapshot& snapshot, const std::string& name) {
+  return snapshot.has(name) ? Json::parse_file(snapshot.file(name), kMostConfigBytes) : Json::object();
 }
 
-PoolingOptions read_pooling(const fs::path& file) {
+PoolingOptions read_pooling(const Snapshot& snapshot, const std::string& name) {
+  static_cast<void>(snapshot.has(name));
+  const auto file = snapshot.file(name);
   const auto json = Json::parse_file(file, kMostConfigBytes);
   PoolingOptions options{.mean_tokens = false};
   struct Mode {
@@ -48,11 +49,11 @@ PoolingOptions read_pooling(const fs::path& file) {
                             {"lasttoken", &PoolingOptions::lasttoken}};
   const auto named = split(json.get("pooling_mode", ""), '+');  // newer files name them
   bool is_any = false;
-  for (const auto& [name, field] : modes) {
-    const auto flag = name == "lasttoken" ? std::string("pooling_mode_lasttoken")
-                      : name == "cls"     ? "pooling_mode_cls_token"
-                                          : str("pooling_mode_", name, "_tokens");
-    options.*field = json.get(flag, false) || std::find(named.begin(), named.end(), name) != named.end();
+  for (const auto& [mode, field] : modes) {
+    const auto flag = mode == "lasttoken" ? std::string("pooling_mode_lasttoken")
+                      : mode == "cls"     ? "pooling_mode_cls_token"
+                                          : str("pooling_mode_", mode, "_tokens");
+    options.*field = json.get(flag, false) || std::find(named.begin(), named.end(), mode) != named.end();
     is_any = is_any || options.*field;
   }
   if (!is_any)
@@ -105,14 +106,14 @@ at::Tensor pool(const at::Tensor& hidden, const at::Tensor& attention_mask, cons
   return at::cat(parts, -1);
 }
 
-SentenceTransformer SentenceTransformer::from_pretrained(const std::string& name,
-                                                         const FromPretrainedOptions& options) {
+SentenceTransformer SentenceTransformer::from_pretrained(const std::string& name, const FromPretrainedOptions& given) {
+  const auto options = modern_options(given);
   const auto lookup = lookup_of(options);
   auto snapshot = resolve_snapshot(name, lookup);
   const auto beside_tokenizer = snapshot_of_tokenizer(snapshot, lookup);
   if (is_adapter_alone(snapshot) && !snapshot.has("modules.json")) snapshot = base_of_adapter(snapshot, lookup);
   SentenceTransformer result;
-  result.read_modules(snapshot.folder);
+  result.read_modules(snapshot);
   auto model_options = options;
   if (!result.transformer_folder_.empty())
     model_options.subfolder = (fs::path(options.subfolder) / result.transformer_folder_).native();
@@ -121,46 +122,49 @@ SentenceTransformer SentenceTransformer::from_pretrained(const std::string& name
   // The model first: what was named and is none says so, whatever else lies in its folder.
   result.model_ = AutoModelForTextEncoding::from_pretrained(name, model_options).model;
   const bool has_own_tokenizer = beside_tokenizer.folder != snapshot.folder;
+  if (snapshot.remote && !result.transformer_folder_.empty()) snapshot.fetch_texts();
   result.tokenizer_ = AutoTokenizer::from_pretrained(names_gguf          ? snapshot.weights_file
                                                      : has_own_tokenizer ? beside_tokenizer.folder
                                                                          : folder);
-  result.read_limits(folder);
+  result.read_limits(snapshot);
   return result;
 }
 
-void SentenceTransformer::read_modules(const fs::path& folder) {
-  std::error_code ignored;
-  const auto file = folder / "modules.json";
-  if (!fs::is_regular_file(file, ignored)) return;
+void SentenceTransformer::read_modules(const Snapshot& snapshot) {
+  if (!snapshot.has("modules.json")) return;
+  const auto file = snapshot.file("modules.json");
   const auto modules = Json::parse_file(file, kMostConfigBytes);
   if (!modules.is_array())
     throw OSError(str(file, ": is a JSON ", modules.type_name(), ", expected a list of modules"));
   for (const auto& module : modules.as_array()) {
     const auto type = module.get("type", ""), path = module.get("path", "");
     const auto kind = type.substr(type.rfind('.') + 1);
-    const auto place = path.empty() ? folder : path_inside(folder, path, "modules.json");
+    if (!path.empty()) static_cast<void>(path_inside(snapshot.folder, path, "modules.json"));
+    const auto inside = [&](std::string_view name) { return path.empty() ? std::string(name) : str(path, "/", name); };
     if (kind == "Transformer")
       transformer_folder_ = path;
     else if (kind == "Pooling")
-      pooling_ = read_pooling(place / "config.json");
+      pooling_ = read_pooling(snapshot, inside("config.json"));
     else if (kind == "Normalize")
       normalizes_ = true;
     else
       throw NotImplementedError(str(file, ": the module ", quote(type), " is not part of this version"));
   }
-  const auto prompts = optional_json(folder / "config_sentence_transformers.json");
+  const auto prompts = optional_json(snapshot, "config_sentence_transformers.json");
   const auto wanted = prompts.get("default_prompt_name", "");
   if (const auto* texts = prompts.find("prompts"); texts && !wanted.empty()) prompt_ = texts->get(wanted, "");
 }
 
-void SentenceTransformer::read_limits(const fs::path& folder) {
-  const auto settings = optional_json(folder / "sentence_bert_config.json");
+void SentenceTransformer::read_limits(const Snapshot& snapshot) {
+  const auto& inside = transformer_folder_;
+  const std::string name = "sentence_bert_config.json";
+  const auto settings = optional_json(snapshot, inside.empty() ? name : str(inside, "/", name));
   lowers_case_ = settings.get("do_lower_case", false);
   const auto positions = model_->config->get("max_position_embeddings");
   const int64_t most = positions.is_int() ? positions.as_int() : std::numeric_limits<int64_t>::max();
   max_seq_length_ = settings.get("max_seq_length", std::min(tokenizer_->model_max_length(), most));
   if (max_seq_length_ < 1)
-    throw ValueError(str(folder, ": max_seq_length is ", max_seq_length_, ", expected at least 1"));
+    throw ValueError(str(snapshot.folder, ": max_seq_length is ", max_seq_length_, ", expected at least 1"));
 }
 
 int64_t SentenceTransformer::size() const {

@@ -27,6 +27,8 @@ struct PoolingOptions {
 [[nodiscard]] at::Tensor pool(const at::Tensor& hidden, const at::Tensor& attention_mask,
                               const PoolingOptions& options);
 
+struct Snapshot;
+
 /// An encoder with what turns its output into sentence embeddings, read from the folder's sentence-transformers files
 /// (modules.json and those it names). A folder without them: mean pooling, no normalisation.
 class SentenceTransformer {
@@ -51,8 +53,8 @@ class SentenceTransformer {
 
  private:
   SentenceTransformer() = default;
-  void read_modules(const std::filesystem::path& folder);
-  void read_limits(const std::filesystem::path& folder);
+  void read_modules(const Snapshot& snapshot);
+  void read_limits(const Snapshot& snapshot);
   [[nodiscard]] at::Tensor encode_batch(std::span<const Encoding* const> sentences) const;
 
   std::shared_ptr<PreTrainedModel> model_ = {};

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "transformers/base/error.h"
+#include "transformers/base/files.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/gguf.h"
+#include "transformers/hub/adapter.h"
 #include "transformers/hub/snapshot.h"
 #include "transformers/tokenizers/detail/tokenizer_state.h"
 
@@ -131,13 +133,14 @@ std::shared_ptr<PreTrainedTokenizer> load_folder(const fs::path& folder) {
 
 }  // namespace
 
-std::shared_ptr<PreTrainedTokenizer> AutoTokenizer::from_pretrained(const fs::path& path) {
-  if (fs::is_directory(path)) return load_folder(path);
-  if (!fs::exists(path)) {
-    const auto snapshot = resolve_snapshot(path.string());
-    snapshot.fetch_tokenizer();
-    return load_folder(snapshot.folder);
-  }
+std::shared_ptr<PreTrainedTokenizer> AutoTokenizer::from_pretrained(const std::string& name,
+                                                                    const DownloadOptions& options) {
+  const fs::path path(name);
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored))
+    return load_folder(options.subfolder.empty() ? path : path_inside(path, options.subfolder, "subfolder"));
+  if (!fs::exists(path, ignored))
+    return load_folder(snapshot_of_tokenizer(resolve_snapshot(name, options), options).folder);
   if (path.extension() == ".gguf") return from_gguf(read_gguf_metadata(path), path.native());
   if (path.extension() == ".json") return load_tokenizer_json(path);
   throw OSError(str(path, ": a tokenizer is loaded from a folder, a tokenizer.json or a .gguf file"));

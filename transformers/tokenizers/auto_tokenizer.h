@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "transformers/hub/options.h"
 #include "transformers/tokenizers/tokenizer.h"
 
 namespace transformers {
@@ -77,10 +78,12 @@ class PreTrainedTokenizer {
 };
 
 struct AutoTokenizer {
-  /// A folder with tokenizer.json (or, for BERT, vocab.txt; for byte-level BPE, vocab.json and merges.txt), a GGUF
-  /// file, a folder whose only weights are one GGUF file, or a Hub id in the local cache. Throws OSError naming the
-  /// folder and the files looked for.
-  [[nodiscard]] static std::shared_ptr<PreTrainedTokenizer> from_pretrained(const std::filesystem::path& path);
+  /// A folder with tokenizer.json (or, for BERT, vocab.txt; for byte-level BPE, vocab.json and merges.txt), a
+  /// tokenizer.json, a GGUF file, a folder whose only weights are one GGUF file, or a Hub id, whose files are fetched;
+  /// of a repository that holds only an adapter without a tokenizer, the one of its model. Throws OSError naming the
+  /// folder and the files looked for; for a Hub id also HubError and its kinds, ConnectionError.
+  [[nodiscard]] static std::shared_ptr<PreTrainedTokenizer> from_pretrained(const std::string& name_or_path,
+                                                                            const DownloadOptions& options = {});
   /// From the key-value pairs of a GGUF file (`tokenizer.ggml.*`, `tokenizer.chat_template`).
   [[nodiscard]] static std::shared_ptr<PreTrainedTokenizer> from_gguf(const Json& metadata, std::string_view where);
 };

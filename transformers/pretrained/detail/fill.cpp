@@ -22,7 +22,6 @@
 #include "transformers/checkpoint/read_ahead.h"
 #include "transformers/checkpoint/safetensors.h"
 #include "transformers/nn/dtypes.h"
-#include "transformers/placement/accelerators.h"
 #include "transformers/placement/dispatch.h"
 #include "transformers/placement/materialize.h"
 
