@@ -36,6 +36,16 @@ TEST(LinearKernel, EqualsTheProductForFewAndManyRowsAndOddSizes) {
   });
 }
 
+TEST(LinearKernel, WidensWeightsBlockByBlock) {
+  const at::NoGradGuard no_grad;
+  with_each_instruction_set([] {
+    const at::Tensor x = random({2, 9, 577}, at::kBFloat16), weight = random({2001, 577}, at::kBFloat16, 2);
+    const at::Tensor bias = random({2001}, at::kBFloat16, 3);
+    EXPECT_TRUE(is_close(kernels::linear(x, weight, bias), expected_linear(x, weight, bias), tolerance(at::kBFloat16)));
+    EXPECT_TRUE(is_close(kernels::linear(x, weight), expected_linear(x, weight, {}), tolerance(at::kBFloat16)));
+  });
+}
+
 TEST(LinearKernel, RoundsABFloat16SumOnlyOnce) {
   const at::NoGradGuard no_grad;
   with_each_instruction_set([] {

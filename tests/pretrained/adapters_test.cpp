@@ -267,6 +267,15 @@ TEST(AdapterLoading, OneBodyOfNamesMayBeReplacedByOneAdapterOnly) {
   EXPECT_EQ(difference(logits_of(*model, "head"), expected("head"), kAdapterTolerance), "");
 }
 
+TEST(AdapterLoading, ModulesToSaveThatNoModelHasAreRefused) {  // X10
+  const logging::Capture quiet;
+  const auto model = load_base("list");
+  EXPECT_THROW(model->add_adapter({.target_modules = {"q_proj"}, .modules_to_save = {"score"}}), ValueError);
+  EXPECT_FALSE(model->has_adapters());
+  model->add_adapter({.target_modules = {"q_proj"}, .modules_to_save = {"score", "lm_head"}});  // as peft names both
+  EXPECT_TRUE(model->has_adapters());
+}
+
 TEST(AdapterLoading, GeneratesWithTheAdapter) {
   const logging::Capture quiet;
   const auto model = load_base("list");
