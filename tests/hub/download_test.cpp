@@ -31,6 +31,22 @@ struct DownloadTest : hub_tests::HubTest {
   std::string big, commit;
 };
 
+TEST_F(DownloadTest, TakesAFolderOfTheRepositoryWithPatternsOfItsNames) {
+  server.commit("org/name", {{"sub/deep/more.json", "{}"}});
+  options.subfolder = "sub";
+  const auto folder = snapshot_download("org/name", {}, options);
+  EXPECT_EQ(read(folder / "vocab.txt"), "a\nb\n");
+  EXPECT_TRUE(fs::exists(folder / "deep" / "more.json"));
+  EXPECT_FALSE(fs::exists(folder.parent_path() / "config.json"));
+  EXPECT_EQ(snapshot_download("org/name", {.allow = {"*.txt"}}, options), folder);
+  const auto refusal = [&](const FilePatterns& patterns) {
+    return message_of<EntryNotFoundError>([&] { (void)snapshot_download("org/name", patterns, options); });
+  };
+  EXPECT_THAT(refusal({.allow = {"*.none", "x/"}, .ignore = {"y"}}), HasSubstr("'*.none', 'x/' without 'y'"));
+  options.subfolder = "none";
+  EXPECT_THAT(refusal({}), HasSubstr("no folder 'none'"));
+}
+
 TEST_F(DownloadTest, WritesThePythonClientsLayout) {  // H08
   const auto path = get("model.safetensors");
   const auto repo = cache / "models--org--name";

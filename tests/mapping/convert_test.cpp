@@ -250,6 +250,18 @@ TEST_F(Convert, RefusesWhatItCannotKeep) {
   EXPECT_THAT(names_in(folder_), ElementsAre("odd"));
 }
 
+TEST_F(Convert, ANameOfAnotherFormatIsNotMadeAFolder) {
+  const auto bert = kData / "formats" / "bert" / "pytorch";
+  EXPECT_THAT(refusal(bert, at("a.gguf"), {}), HasSubstr("gguf"));
+  EXPECT_THAT(refusal(bert, at("a.bin"), {}), HasSubstr("pytorch"));
+  EXPECT_THAT(refusal(bert, at("a.pt"), {.to = "flax"}), HasSubstr("pytorch"));
+  EXPECT_FALSE(fs::exists(at("a.gguf")) || fs::exists(at("a.bin")) || fs::exists(at("a.pt")));
+  EXPECT_EQ(refusal(bert, at("a.pt"), {.to = "pt"}), "");
+  EXPECT_TRUE(fs::is_regular_file(at("a.pt")));
+  EXPECT_EQ(refusal(bert, at("version-1.5"), {}), "");
+  EXPECT_TRUE(fs::is_directory(at("version-1.5")));
+}
+
 TEST_F(Convert, TakesNoAdapterForAModel) {
   EXPECT_THAT(refusal(kData / "adapters" / "list", at("a"), {}), HasSubstr("holds an adapter"));
   EXPECT_FALSE(fs::exists(at("a")));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "transformers/base/error.h"
 #include "transformers/base/files.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
@@ -17,6 +18,21 @@ bool fits_one(const std::string& name, const std::vector<std::string>& patterns)
   return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
     return hub::matches(name, pattern.ends_with('/') ? pattern + "*" : pattern);
   });
+}
+
+// What lies in a folder of a repository, by its names there.
+std::vector<std::string> names_in(const std::string& folder, const std::vector<std::string>& all) {
+  const auto start = folder.ends_with('/') ? folder : folder + "/";
+  std::vector<std::string> names;
+  for (const auto& name : all)
+    if (name.starts_with(start)) names.push_back(name.substr(start.size()));
+  return names;
+}
+
+std::string list_of(std::string_view before, const std::vector<std::string>& patterns) {
+  std::vector<std::string> quoted;
+  for (const auto& pattern : patterns) quoted.push_back(quote(pattern));
+  return quoted.empty() ? std::string() : str(before, join(quoted, ", "));
 }
 
 std::optional<fs::path> in_folder(const fs::path& folder, const std::string& name, const DownloadOptions& options) {
@@ -65,8 +81,15 @@ fs::path snapshot_download(const std::string& repo_id, const FilePatterns& patte
     if (fs::is_directory(repository.folder(), ignored)) return repository.folder();
     throw;
   }
+  if (!options.subfolder.empty()) names = names_in(options.subfolder, names);
+  if (names.empty() && !options.subfolder.empty())
+    throw EntryNotFoundError(
+        str(repo_id, ": has no folder ", quote(options.subfolder), " at revision ", quote(options.revision)));
+  const bool is_any = !names.empty();
   std::erase_if(names, [&](const std::string& name) { return !patterns.wants(name); });
-  if (names.empty()) logging::warning(str(repo_id, ": no file fits the patterns"));
+  if (names.empty() && is_any)
+    throw EntryNotFoundError(str(repo_id, ": has no file that fits the patterns", list_of(" ", patterns.allow),
+                                 list_of(" without ", patterns.ignore)));
   int64_t done = 0;
   for (const auto& name : names) {
     repository.fetch(name);

@@ -206,9 +206,18 @@ const ConvertTarget& find_target(const ConvertOptions& options) {
                        join(std::span<const std::string_view>(kTargetNames), ", ")));
 }
 
+namespace {
+
+// The extensions of a file of weights, the format's own first.
+bool names_file_of(const CheckpointFormat& format, const fs::path& extension) {
+  return extension == format.extension || (format.name == "pytorch" && (extension == ".pt" || extension == ".pth"));
+}
+
+}  // namespace
+
 bool is_single_file(const ConvertTarget& target, const fs::path& destination) {
   std::error_code ignored;
-  return destination.extension() == target.format->extension && !fs::is_directory(destination, ignored);
+  return names_file_of(*target.format, destination.extension()) && !fs::is_directory(destination, ignored);
 }
 
 void check_destination(const ConvertTarget& target, const fs::path& destination) {
@@ -216,6 +225,10 @@ void check_destination(const ConvertTarget& target, const fs::path& destination)
   if (fs::is_regular_file(destination, ignored))
     throw ValueError(
         str(destination, ": is a file, expected a folder, or a name that ends with ", target.format->extension));
+  for (const auto* format : checkpoint_formats())
+    if (names_file_of(*format, destination.extension()) && !fs::exists(destination, ignored))
+      throw ValueError(str(destination, ": is called like a file of the format ", format->name, ", and ", target.name,
+                           " is to be written; end it with ", target.format->extension, ", or name a folder"));
   for (const auto& row : weights_names())
     if (row.format != target.format->name && fs::exists(destination / row.file, ignored))
       throw ValueError(str(destination, ": holds ", row.file,
