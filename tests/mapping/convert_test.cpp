@@ -289,6 +289,13 @@ TEST_F(Convert, CarriesTheModulesOfSentenceEmbeddingsOver) {
   (void)convert_checkpoint(at("source"), at("out"), {.to = "pt"});
   EXPECT_EQ(read_text(at("out") / "modules.json"), read_text(at("source") / "modules.json"));
   EXPECT_EQ(read_text(at("out") / "1_Pooling/config.json"), R"({"pooling_mode_cls_token": true})");
+  std::filesystem::create_directories(at("source") / "deep/er");
+  write_text_atomic(at("source") / "deep/er/config.json", "{}");
+  write_text_atomic(at("source") / "modules.json", R"([{"path": "1_Pooling/"}, {"path": "deep/er"}])");
+  (void)convert_checkpoint(at("source"), at("deeper"), {.to = "pt"});
+  EXPECT_TRUE(fs::exists(at("deeper") / "1_Pooling/config.json") && fs::exists(at("deeper") / "deep/er/config.json"));
+  fs::resize_file(at("source") / "deep/er/config.json", 300 << 20);
+  EXPECT_THROW((void)convert_checkpoint(at("source"), at("refused"), {.to = "pt"}), OSError);
   write_text_atomic(at("source") / "modules.json", R"([{"path": ".."}])");
   EXPECT_THROW((void)convert_checkpoint(at("source"), at("refused"), {.to = "pt"}), ValueError);
 }

@@ -14,6 +14,7 @@
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/safetensors.h"
 #include "transformers/checkpoint/weights_files.h"
+#include "transformers/mapping/config_check.h"
 #include "transformers/mapping/convert.h"
 #include "transformers/mapping/dialects.h"
 
@@ -99,6 +100,8 @@ TEST_F(Int8, ConvertsBackWithinItsError) {
     const auto name = is_sharded ? std::string("sharded") : std::string("whole");
     const auto report = convert_checkpoint(source, at(name), options);
     EXPECT_EQ(report.files.size() > 1, is_sharded);
+    const auto config = Json::parse_file(at(name) / "config.json");
+    EXPECT_TRUE(check_config(*open_checkpoint(*find_weights(at(name))), config).empty()) << "inspect --verify";
     (void)convert_checkpoint(at(name), at(name + "-back"), {.to = "safetensors"});
     EXPECT_FALSE(Json::parse_file(at(name + "-back") / "config.json").contains("quantization_config"));
     const auto after = open_checkpoint(*find_weights(at(name + "-back")));

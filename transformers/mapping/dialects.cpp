@@ -4,6 +4,7 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
+#include "transformers/mapping/int8.h"
 #include "transformers/mapping/key_match.h"
 
 namespace transformers {
@@ -31,7 +32,7 @@ struct StatedFormat {
   std::string_view format, dialect;
 };
 constexpr StatedFormat kStatedFormats[] = {
-    {"flax", "flax"}, {"mlx", "transformers"}, {"pt", "transformers"}, {"tf", "keras"}};
+    {"flax", "flax"}, {"mlx", "transformers"}, {"pt", "transformers"}, {"tf", "keras"}, {kInt8Format, "transformers"}};
 
 }  // namespace
 

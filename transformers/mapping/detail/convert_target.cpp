@@ -90,7 +90,10 @@ constexpr std::string_view kSideFiles[] = {
 };
 
 void carry_over(const fs::path& from, const fs::path& to) {
+  constexpr size_t kMostBytes = size_t{256} << 20;  // of a large vocabulary's tokenizer.json, many times over
   const auto mapped = MappedFile::open(from);
+  if (mapped->bytes().size() > kMostBytes)
+    throw OSError(str(from, ": has ", mapped->bytes().size(), " bytes, at most ", kMostBytes, " are carried over"));
   AtomicFile out(to);
   out.write(mapped->bytes());
   out.commit();
@@ -106,12 +109,12 @@ void carry_modules_over(const fs::path& from, const fs::path& to) {
   for (const auto& module : modules.as_array()) {
     const auto* path = module.is_object() ? module.find("path") : nullptr;
     if (!path || !path->is_string() || path->as_string().empty()) continue;
-    const auto& name = path->as_string();
-    if (name.find('/') != std::string::npos) continue;  // nothing of ours lies deeper
-    const auto source = path_inside(from, name, (from / "modules.json").native()) / "config.json";
+    const auto where = (from / "modules.json").native();
+    const auto source = path_inside(from, path->as_string(), where) / "config.json";
     if (!fs::is_regular_file(source)) continue;
-    fs::create_directories(to / name);
-    carry_over(source, to / name / "config.json");
+    const auto target = path_inside(to, path->as_string(), where);
+    fs::create_directories(target);
+    carry_over(source, target / "config.json");
   }
 }
 
