@@ -28,6 +28,7 @@ std::string_view flaw(std::string_view path) {
   for (const char c : path)
     if (static_cast<unsigned char>(c) < ' ' || c == 127) return "has a control character";
   if (path.find('\\') != std::string_view::npos) return "has a backslash";
+  if (!is_utf8(path)) return "is not UTF-8";
   if (path.front() == '/') return "is an absolute path";
   for (const auto& part : split(path, '/')) {
     if (part.empty()) return "has an empty part";
