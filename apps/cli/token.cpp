@@ -52,6 +52,11 @@ std::string ask_for_token() {
   return std::string(trim(line));
 }
 
+void warn_of_variables(std::string_view what) {
+  if (!environment("HF_TOKEN").empty() || !environment("HUGGING_FACE_HUB_TOKEN").empty())
+    logging::warning(str("HF_TOKEN or HUGGING_FACE_HUB_TOKEN is set and ", what));
+}
+
 int log_in(const Arguments& arguments) {
   const auto token = arguments.has("token") ? arguments.text("token") : ask_for_token();
   const auto chosen = hub::choose_token(token);
@@ -59,13 +64,13 @@ int log_in(const Arguments& arguments) {
   const auto name = name_of(*chosen);
   hub::store_token(*chosen);
   write_out(str("logged in as ", name, "; the token is in ", hub::token_file(), "\n"));
-  if (!environment("HF_TOKEN").empty() || !environment("HUGGING_FACE_HUB_TOKEN").empty())
-    logging::warning("HF_TOKEN or HUGGING_FACE_HUB_TOKEN is set and goes before the token that was stored");
+  warn_of_variables("goes before the token that was stored");
   return 0;
 }
 
 int log_out(const Arguments&) {
   write_out(hub::forget_token() ? str("the token is gone from ", hub::token_file(), "\n") : "not logged in\n");
+  warn_of_variables("still says who you are");
   return 0;
 }
 
