@@ -20,15 +20,6 @@ bool fits_one(const std::string& name, const std::vector<std::string>& patterns)
   });
 }
 
-// What lies in a folder of a repository, by its names there.
-std::vector<std::string> names_in(const std::string& folder, const std::vector<std::string>& all) {
-  const auto start = folder.ends_with('/') ? folder : folder + "/";
-  std::vector<std::string> names;
-  for (const auto& name : all)
-    if (name.starts_with(start)) names.push_back(name.substr(start.size()));
-  return names;
-}
-
 std::string list_of(std::string_view before, const std::vector<std::string>& patterns) {
   std::vector<std::string> quoted;
   for (const auto& pattern : patterns) quoted.push_back(quote(pattern));
@@ -81,7 +72,6 @@ fs::path snapshot_download(const std::string& repo_id, const FilePatterns& patte
     if (fs::is_directory(repository.folder(), ignored)) return repository.folder();
     throw;
   }
-  if (!options.subfolder.empty()) names = names_in(options.subfolder, names);
   if (names.empty() && !options.subfolder.empty())
     throw EntryNotFoundError(
         str(repo_id, ": has no folder ", quote(options.subfolder), " at revision ", quote(options.revision)));

@@ -213,9 +213,11 @@ std::vector<std::string> Repository::list_if_short() {
   return files ? names_of(*files) : std::vector<std::string>();
 }
 
-std::vector<std::string> Repository::names_of(const FileTree& files) {
+std::vector<std::string> Repository::names_of(const FileTree& files) const {
+  const auto start = options_.subfolder.empty() ? std::string() : options_.subfolder + "/";
   std::vector<std::string> names;
-  for (const auto& [name, info] : files) names.push_back(name);
+  for (const auto& [name, info] : files)
+    if (name.starts_with(start)) names.push_back(name.substr(start.size()));
   return names;
 }
 

@@ -30,7 +30,6 @@ class Repository {
   Repository& operator=(const Repository&) = delete;
 
   [[nodiscard]] const std::string& commit() const { return commit_; }
-  [[nodiscard]] const std::string& subfolder() const { return options_.subfolder; }
   /// The snapshot's folder, with the subfolder; it may not be there yet.
   [[nodiscard]] std::filesystem::path folder() const;
   /// What the commit has under this name (inside the subfolder); nothing when it has no such file. `size_bytes` is the
@@ -39,8 +38,8 @@ class Repository {
   /// The local file, fetched now if need be. Throws EntryNotFoundError, LocalEntryNotFoundError, HubError, OSError.
   std::filesystem::path fetch(std::string_view file);
   [[nodiscard]] std::optional<std::filesystem::path> cached(std::string_view file) const;
-  /// Every file of the commit, with its path from the repository's root. Throws LocalEntryNotFoundError without the Hub
-  /// and a cached listing.
+  /// Every file of the commit, or of its subfolder, as `find` and `fetch` call it. Throws LocalEntryNotFoundError
+  /// without the Hub and a cached listing.
   [[nodiscard]] std::vector<std::string> list();
   /// The same, and nothing when the listing would take many requests or is not to be had.
   [[nodiscard]] std::vector<std::string> list_if_short();
@@ -55,7 +54,7 @@ class Repository {
   [[nodiscard]] std::string full_name(std::string_view file) const;
   [[nodiscard]] std::optional<FileInfo> look_up(std::string_view file);
   [[nodiscard]] const FileTree* tree(int most_pages);
-  [[nodiscard]] static std::vector<std::string> names_of(const FileTree& files);
+  [[nodiscard]] std::vector<std::string> names_of(const FileTree& files) const;
   void fetch_into_cache(const std::string& name, const FileInfo& info);
   [[noreturn]] void not_here(std::string_view what) const;
 

@@ -77,19 +77,9 @@ Snapshot of_folder(const std::string& name, const fs::path& folder, const std::s
   return snapshot;
 }
 
-// The names in the repository's folder that the snapshot stands for, and in those below it.
-std::vector<std::string> names_below(hub::Repository& repository) {
-  const auto& subfolder = repository.subfolder();
-  const auto start = subfolder.empty() ? "" : subfolder + "/";
-  std::vector<std::string> names;
-  for (const auto& name : repository.list_if_short())
-    if (name.starts_with(start)) names.push_back(name.substr(start.size()));
-  return names;
-}
-
-// Those directly in it.
+// The names directly in the repository's folder that the snapshot stands for.
 std::vector<std::string> names_beside(hub::Repository& repository) {
-  auto names = names_below(repository);
+  auto names = repository.list_if_short();
   std::erase_if(names, [](const std::string& name) { return name.find('/') != std::string::npos; });
   return names;
 }
@@ -144,7 +134,7 @@ fs::path Snapshot::file(std::string_view name) const {
 void Snapshot::fetch_tokenizer() const {
   if (!remote) return;
   for (const auto name : kTokenizerFiles) static_cast<void>(has(name));
-  for (const auto& name : names_below(*remote))
+  for (const auto& name : remote->list_if_short())
     if (name.starts_with("additional_chat_templates/")) static_cast<void>(has(name));
 }
 
@@ -153,7 +143,7 @@ void Snapshot::fetch_texts() const {
   fetch_tokenizer();
   static_cast<void>(has("config.json"));
   static_cast<void>(has("generation_config.json"));
-  for (const auto& name : names_below(*remote)) {
+  for (const auto& name : remote->list_if_short()) {
     const bool is_text = name.ends_with(".json") || name.ends_with(".txt") || name.ends_with(".jinja");
     if (is_text && !is_shard_index(name) && std::count(name.begin(), name.end(), '/') < 2) static_cast<void>(has(name));
   }
