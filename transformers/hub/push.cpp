@@ -136,8 +136,8 @@ std::string remote_card(const std::string& repo_id, const std::string& revision,
   return repository.find("README.md") ? read_text(repository.fetch("README.md"), kMostCardBytes) : std::string();
 }
 
-std::string current_card(const fs::path& folder, const std::string& repo_id, const PushToHubOptions& options) {
-  const auto files = saved_files(folder);
+std::string current_card(const std::map<std::string, fs::path>& files, const std::string& repo_id,
+                         const PushToHubOptions& options) {
   if (const auto own = files.find("README.md"); own != files.end()) return read_text(own->second, kMostCardBytes);
   const auto revision = options.revision.value_or("main");
   try {
@@ -172,17 +172,19 @@ UploadOptions upload_options(const PushToHubOptions& options, const Pushed& push
 std::string push_from(const fs::path& folder, bool is_temporary, const Arguments& arguments, const Pushed& pushed) {
   const auto before = times_of(folder);
   UploadCommit commit(arguments.repo_id, upload_options(arguments.options, pushed));
+  std::map<std::string, fs::path> files;
   {
     Streamer streamer(commit);
     pushed.save(folder, is_temporary ? &streamer : nullptr);
     streamer.finish();
-    for (const auto& [name, file] : saved_files(folder)) {
+    files = saved_files(folder);
+    for (const auto& [name, file] : files) {
       const auto old = before.find(name);
       const bool is_new = old == before.end() || fs::last_write_time(file) > old->second;
       if (is_new && !is_deep(name) && !streamer.has(name)) commit.add_file(name, file);
     }
   }
-  const auto card = current_card(folder, commit.repo_id(), arguments.options);
+  const auto card = current_card(files, commit.repo_id(), arguments.options);
   const auto extended = extend_model_card(card, all_tags(pushed, arguments.options));
   if (extended != card) commit.add_text("README.md", extended);
   return commit.commit().url();

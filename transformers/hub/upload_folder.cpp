@@ -63,11 +63,13 @@ std::map<std::string, fs::path> files_to_upload(const fs::path& given, const Fil
     const auto name = it->path().lexically_relative(folder).generic_string();
     const bool is_link = it->is_symlink();
     if ((!is_link && it->is_directory()) || !patterns.wants(name)) continue;
-    std::error_code ignored;
-    const auto target = is_link ? fs::canonical(it->path(), ignored) : it->path();
-    if (const auto flaw = is_link ? flaw_of_link(target, targets) : std::string(); !flaw.empty()) {
-      if (links == OutsideLinks::LeaveOut) continue;
-      throw ValueError(str(it->path(), ": ", flaw));
+    auto target = it->path();
+    if (is_link) {
+      std::error_code ignored;
+      target = fs::canonical(target, ignored);
+      const auto flaw = flaw_of_link(target, targets);
+      if (!flaw.empty() && links == OutsideLinks::LeaveOut) continue;
+      if (!flaw.empty()) throw ValueError(str(it->path(), ": ", flaw));
     }
     hub::check_file_name(name);
     files.emplace(name, target);
