@@ -44,18 +44,33 @@ class ReplacingHook final : public nn::Hook {
   const at::Tensor* value_;
 };
 
-// What the parameters are with the active adapters in them.
+// The model's own parameter, which is to be merged.
+at::Tensor own_value(PreTrainedModel& model, const std::string& parameter) {
+  const auto [path, own] = module_and_name(parameter);
+  auto value = module_at(model, path)->named_parameters(false)[own];
+  if (value.is_meta())
+    throw NotImplementedError(str(quote(parameter), " is offloaded and cannot be merged; load the model without"));
+  return value;
+}
+
+// What the parameters are with the active adapters in them; new tensors, trainable when the old ones are.
 std::map<std::string, at::Tensor> merged_values(PreTrainedModel& model, const AdapterState& state) {
+  const at::NoGradGuard no_grad;
   std::map<std::string, at::Tensor> merged;
+  const auto put = [&](const std::string& parameter, auto make) {
+    const auto old = own_value(model, parameter);
+    merged[parameter] = make().detach().set_requires_grad(old.requires_grad());
+  };
   without_torch_errors(model.model_class().name, [&] {
     for (const auto& name : state.active)
       for (const auto& parameter : state.adapters.at(name).replaced) {
         const auto [path, own] = module_and_name(parameter);
-        merged[parameter] = *nn::adapter_tensors(*module_at(model, path), kReplacements, name)->find(own);
+        const auto tensors = nn::adapter_tensors(*module_at(model, path), kReplacements, name);
+        put(parameter, [&, key = own] { return *tensors->find(key); });
       }
     for (const auto& name : state.active)
       for (const auto& path : state.adapters.at(name).paths)
-        merged[dotted(path, "weight")] = lora_layer_at(model, path).merged_weight();
+        put(dotted(path, "weight"), [&] { return lora_layer_at(model, path).merged_weight(); });
   });
   return merged;
 }
@@ -240,25 +255,8 @@ void PeftAdapterMixin::delete_adapter(const AdapterNames& wanted) {
 void PeftAdapterMixin::merge_and_unload() {
   auto& state = attached();
   auto& model = model_of(*this);
-  const auto own_value = [&](const std::string& parameter) {
-    const auto [path, own] = module_and_name(parameter);
-    auto value = module_at(model, path)->named_parameters(false)[own];
-    if (value.is_meta())
-      throw NotImplementedError(str(quote(parameter), " is offloaded and cannot be merged; load the model without"));
-    return value;
-  };
-  std::map<std::string, bool> is_trainable;  // what is merged is a new tensor, trainable when the old one was
-  for (const auto& name : state.active) {
-    const auto& adapter = state.adapters.at(name);
-    for (const auto& parameter : adapter.replaced) is_trainable[parameter] = own_value(parameter).requires_grad();
-    for (const auto& path : adapter.paths) {
-      const auto parameter = dotted(path, "weight");
-      is_trainable[parameter] = own_value(parameter).requires_grad();
-    }
-  }
   const bool was_enabled = std::exchange(state.is_enabled, true);  // switched off, they are still those that are meant
   if (!was_enabled) apply_adapters(model, state);
-  const at::NoGradGuard no_grad;
   std::map<std::string, at::Tensor> merged;
   try {
     merged = merged_values(model, state);
@@ -267,8 +265,7 @@ void PeftAdapterMixin::merge_and_unload() {
     throw;
   }
   delete_adapter(names_of(state));
-  for (auto& [parameter, value] : merged)
-    assign_tensor(model, parameter, value.detach().set_requires_grad(is_trainable.at(parameter)));
+  for (const auto& [parameter, value] : merged) assign_tensor(model, parameter, value);
 }
 
 }  // namespace transformers

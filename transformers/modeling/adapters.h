@@ -57,8 +57,8 @@ class PeftAdapterMixin {
   /// Takes adapters away. Where an active one goes and none is left active, the first of the others becomes it.
   void delete_adapter(const AdapterNames& adapter_names);
   /// Adds what the active adapters compute to the model's weights, be they enabled or not, and takes all adapters away.
-  /// The weights stay frozen, as attaching an adapter made them.
-  /// NotImplementedError for weights that are offloaded. Reference: peft's method of that name.
+  /// The weights stay frozen, as attaching an adapter made them. NotImplementedError for weights that are offloaded.
+  /// Reference: peft's method of that name.
   void merge_and_unload();
 
   /// The attached adapters by name, in the order in which they came.
