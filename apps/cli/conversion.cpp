@@ -7,8 +7,6 @@
 #include "apps/cli/terminal.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
-#include "transformers/checkpoint/sharded_writer.h"
-#include "transformers/checkpoint/weights_files.h"
 #include "transformers/tokenizers/auto_tokenizer.h"
 
 namespace transformers::cli {
@@ -25,17 +23,6 @@ void add_tokenizer(const fs::path& gguf, const fs::path& folder) {
     AutoTokenizer::from_pretrained(gguf)->save_pretrained(folder);
   } catch (const Error& error) {
     logging::warning(str("no tokenizer is written: ", error.what()));
-  }
-}
-
-// Of a repository: what describes the model, and the weights that loading would take.
-void fetch_all(const Snapshot& snapshot, const std::optional<std::string>& variant) {
-  snapshot.fetch_texts();
-  for (const auto& row : weights_names()) {
-    const auto name = with_variant(row.file, variant);
-    if (row.is_adapter || !snapshot.has(name)) continue;
-    static_cast<void>(snapshot.file(name));
-    return;
   }
 }
 
@@ -71,7 +58,10 @@ ConvertReport run_conversion(const Arguments& arguments, ConvertOptions options)
   const auto source = snapshot.weights_file.empty() ? snapshot.folder : snapshot.weights_file;
   options.variant = arguments.find("variant");
   options.source_variant = arguments.find("source-variant");
-  if (snapshot.remote && snapshot.weights_file.empty()) fetch_all(snapshot, options.source_variant);
+  if (snapshot.remote && snapshot.weights_file.empty()) {
+    snapshot.fetch_texts();
+    static_cast<void>(usual_weights(snapshot, options.source_variant));
+  }
   // A snapshot in the cache is called by its commit; the user's name for it says more.
   const auto given = fs::path(snapshot.source).lexically_normal();
   options.name = snapshot.remote ? given.filename() : given.stem();

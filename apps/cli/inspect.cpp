@@ -6,7 +6,6 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/checkpoint.h"
-#include "transformers/checkpoint/sharded_writer.h"
 #include "transformers/checkpoint/verify.h"
 #include "transformers/checkpoint/weights_files.h"
 #include "transformers/config/config_file.h"
@@ -30,10 +29,7 @@ struct Contents {
 // The weights of a folder: those that loading would take, else every file of weights that is there.
 std::vector<fs::path> weights_of(const Snapshot& snapshot, const std::string& variant) {
   if (!snapshot.weights_file.empty()) return {snapshot.weights_file};
-  for (const auto& row : weights_names())
-    if (const auto name = with_variant(row.file, variant.empty() ? std::nullopt : std::optional(variant));
-        snapshot.has(name))
-      return {snapshot.file(name)};
+  if (auto found = usual_weights(snapshot, variant.empty() ? std::nullopt : std::optional(variant))) return {*found};
   if (!variant.empty()) throw OSError(str(snapshot.folder, ": has no weights of the variant ", quote(variant)));
   return list_weights(snapshot.folder);
 }

@@ -7,6 +7,8 @@
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/checkpoint.h"
+#include "transformers/checkpoint/sharded_writer.h"
+#include "transformers/checkpoint/weights_files.h"
 #include "transformers/config/generation_config.h"
 #include "transformers/generation/unsupported.h"
 #include "transformers/hub/adapter.h"
@@ -171,6 +173,13 @@ Snapshot snapshot_of(const Arguments& arguments) {
   if (auto index = name; !std::filesystem::exists(name) && std::filesystem::exists(index += ".index"))
     return resolve_snapshot(index.native(), download_options(arguments));
   return resolve_snapshot(name.native(), download_options(arguments));
+}
+
+std::optional<std::filesystem::path> usual_weights(const Snapshot& snapshot,
+                                                   const std::optional<std::string>& variant) {
+  for (const auto& row : weights_names())
+    if (const auto name = with_variant(row.file, variant); snapshot.has(name)) return snapshot.file(name);
+  return std::nullopt;
 }
 
 std::filesystem::path tokenizer_path(const Arguments& arguments) {

@@ -20,6 +20,10 @@ namespace transformers::cli {
 [[nodiscard]] DownloadOptions download_options(const Arguments& arguments);
 /// The files of the command's MODEL.
 [[nodiscard]] Snapshot snapshot_of(const Arguments& arguments);
+/// The weights among its files that loading would take, fetched if need be; absent when they have none of the usual
+/// names.
+[[nodiscard]] std::optional<std::filesystem::path> usual_weights(const Snapshot& snapshot,
+                                                                 const std::optional<std::string>& variant);
 /// What AutoTokenizer is given for the command's MODEL: its folder, or the GGUF file named.
 [[nodiscard]] std::filesystem::path tokenizer_path(const Arguments& arguments);
 /// The generation fields among the options, under their names in GenerationConfig. UsageError for a value that is no
