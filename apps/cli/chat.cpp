@@ -22,11 +22,9 @@ constinit const Command chat_command{
     .summary = "a conversation in the terminal, or one read from a pipe",
     .usage = "[MODEL]",
     .details =
-        "Without MODEL it takes models/smollm2, which script/demo leaves there. Lines that begin "
-        "with /help /reset /system TEXT /save FILE /quit are commands, Ctrl-C stops a reply. From a pipe each other "
-        "line "
-        "is a turn; the replies go to stdout. "
-        "A reply has at most 512 tokens unless --max-new-tokens says otherwise.",
+        "Without MODEL it takes models/smollm2, which script/demo leaves there. Lines that begin with /help /reset "
+        "/system TEXT /save FILE /quit are commands, Ctrl-C stops a reply. From a pipe each other line is a turn; the "
+        "replies go to stdout. A reply has at most 512 tokens unless --max-new-tokens says otherwise.",
     .least_positional = 0,
     .most_positional = 1,
     .options = options,

@@ -140,11 +140,10 @@ void SentenceTransformer::read_modules(const Snapshot& snapshot) {
     const auto type = module.get("type", ""), path = module.get("path", "");
     const auto kind = type.substr(type.rfind('.') + 1);
     if (!path.empty()) static_cast<void>(path_inside(snapshot.folder, path, "modules.json"));
-    const auto inside = [&](std::string_view name) { return path.empty() ? std::string(name) : str(path, "/", name); };
     if (kind == "Transformer")
       transformer_folder_ = path;
     else if (kind == "Pooling")
-      pooling_ = read_pooling(snapshot, inside("config.json"));
+      pooling_ = read_pooling(snapshot, (fs::path(path) / "config.json").native());
     else if (kind == "Normalize")
       normalizes_ = true;
     else
@@ -156,9 +155,7 @@ void SentenceTransformer::read_modules(const Snapshot& snapshot) {
 }
 
 void SentenceTransformer::read_limits(const Snapshot& snapshot) {
-  const auto& inside = transformer_folder_;
-  const std::string name = "sentence_bert_config.json";
-  const auto settings = optional_json(snapshot, inside.empty() ? name : str(inside, "/", name));
+  const auto settings = optional_json(snapshot, (fs::path(transformer_folder_) / "sentence_bert_config.json").native());
   lowers_case_ = settings.get("do_lower_case", false);
   const auto positions = model_->config->get("max_position_embeddings");
   const int64_t most = positions.is_int() ? positions.as_int() : std::numeric_limits<int64_t>::max();

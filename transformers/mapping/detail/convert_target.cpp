@@ -178,6 +178,11 @@ std::vector<std::string> write_folder(const ConvertTarget& target, const fs::pat
   return files;
 }
 
+// Whether files of weights in this format are called so.
+bool names_file_of(const CheckpointFormat& format, const fs::path& extension) {
+  return extension == format.extension || (format.name == "pytorch" && (extension == ".pt" || extension == ".pth"));
+}
+
 // Layers that list weights of another: TF models find a weight only in the layers that use it.
 struct SharedLayer {
   std::string_view part, layer;  // of the weight's name; the layer that lists it too
@@ -208,15 +213,6 @@ const ConvertTarget& find_target(const ConvertOptions& options) {
   throw ValueError(str(quote(options.to), " is no format to convert to; known are ",
                        join(std::span<const std::string_view>(kTargetNames), ", ")));
 }
-
-namespace {
-
-// The extensions of a file of weights, the format's own first.
-bool names_file_of(const CheckpointFormat& format, const fs::path& extension) {
-  return extension == format.extension || (format.name == "pytorch" && (extension == ".pt" || extension == ".pth"));
-}
-
-}  // namespace
 
 bool is_single_file(const ConvertTarget& target, const fs::path& destination) {
   std::error_code ignored;
