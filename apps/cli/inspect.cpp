@@ -3,14 +3,13 @@
 
 #include "apps/cli/options.h"
 #include "apps/cli/terminal.h"
+#include "apps/cli/verification.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/checkpoint.h"
-#include "transformers/checkpoint/verify.h"
 #include "transformers/checkpoint/weights_files.h"
 #include "transformers/config/config_file.h"
 #include "transformers/hub/adapter.h"
-#include "transformers/mapping/config_check.h"
 #include "transformers/mapping/dialects/gguf.h"
 
 namespace transformers::cli {
@@ -21,6 +20,7 @@ namespace {
 
 // What a path holds.
 struct Contents {
+  Snapshot snapshot = {};
   Json config = {};
   Json adapter = {};  // the config of one, null where there is none
   std::vector<std::unique_ptr<CheckpointReader>> checkpoints = {};
@@ -45,8 +45,8 @@ Json config_of_gguf(const CheckpointReader& reader) {
 }
 
 Contents read_contents(const Arguments& arguments) {
-  const auto snapshot = snapshot_of(arguments);
-  Contents contents;
+  Contents contents{.snapshot = snapshot_of(arguments)};
+  const auto& snapshot = contents.snapshot;
   const bool is_config = snapshot.weights_file.filename() == "config.json";
   if (is_config || (snapshot.weights_file.extension() != ".gguf" && snapshot.has("config.json")))
     contents.config = Json::parse_file(snapshot.file("config.json"), int64_t{64} << 20);
@@ -79,20 +79,6 @@ struct Totals {
     for (auto* total : {&size_bytes, &dtype_bytes}) *total += static_cast<int64_t>(entry.size_bytes);
   }
 };
-
-// Whether the files are whole and fit together and the config.
-std::vector<Finding> verify(const Arguments& arguments, const Contents& contents) {
-  const auto snapshot = snapshot_of(arguments);
-  const auto path = snapshot.weights_file.empty() ? snapshot.folder : snapshot.weights_file;
-  auto findings = contents.checkpoints.empty() ? std::vector<Finding>() : verify_checkpoint(path);
-  if (contents.checkpoints.empty())
-    findings.push_back({.file = snapshot.folder, .message = "holds no weights of a format that this version reads"});
-  for (const auto& reader : contents.checkpoints)
-    if (contents.config.is_object())
-      for (auto& message : check_config(*reader, contents.config))
-        findings.push_back({.file = snapshot.file("config.json"), .message = std::move(message)});
-  return findings;
-}
 
 std::string_view name_of(Severity severity) { return severity == Severity::Error ? "error" : "warning"; }
 
@@ -129,11 +115,6 @@ void print_json(const Contents& contents, const std::optional<std::vector<Findin
   if (!contents.adapter.is_null()) report.emplace_back("adapter", contents.adapter);
   if (findings) report.emplace_back("findings", json_of(*findings));
   write_out(Json(std::move(report)).dump() + "\n");
-}
-
-std::string padded(std::string text, size_t width) {
-  if (text.size() < width) text.resize(width, ' ');
-  return text + "  ";
 }
 
 void print_tensors(const Contents& contents, Totals& totals) {
@@ -177,7 +158,7 @@ void print_table(const Contents& contents) {
 int run(const Arguments& arguments) {
   const auto contents = read_contents(arguments);
   std::optional<std::vector<Finding>> findings;
-  if (arguments.has("verify")) findings = verify(arguments, contents);
+  if (arguments.has("verify")) findings = verify_model(contents.snapshot, contents.checkpoints, contents.config);
   arguments.has("json") ? print_json(contents, findings) : print_table(contents);
   if (findings && !arguments.has("json")) print_findings(*findings);
   const bool is_wrong = findings && std::any_of(findings->begin(), findings->end(), [](const Finding& finding) {
@@ -188,8 +169,10 @@ int run(const Arguments& arguments) {
 
 std::vector<OptionGroup> options() {
   return {{.title = "What is done",
-           .options = {{"verify", ValueKind::None, "",
-                        "also read every byte that has a checksum, and hold indices and config against the weights"}}},
+           .options =
+               {{"verify", ValueKind::None, "",
+                 "also read every byte that has a checksum or came from the Hub with its hash, hold indices and config "
+                 "against the weights, and read tokenizer.json"}}},
           hub_options(),
           general_options(true)};
 }

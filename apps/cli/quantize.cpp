@@ -16,11 +16,6 @@ std::string percent(double share) {
   return text;
 }
 
-std::string padded(std::string text, size_t width) {
-  if (text.size() < width) text.resize(width, ' ');
-  return text + "  ";
-}
-
 void print_table(const ConvertReport& report) {
   size_t width = 0;
   for (const auto& tensor : report.tensors) width = std::max(width, std::min(tensor.name.size(), size_t{72}));

@@ -157,6 +157,11 @@ std::string printable_line(std::string_view text) {
   return str(std::string_view(line).substr(0, head_end), " … ", std::string_view(line).substr(tail));
 }
 
+std::string padded(std::string text, size_t width) {
+  if (text.size() < width) text.resize(width, ' ');
+  return text + "  ";
+}
+
 void set_up_log(const Arguments& arguments) {
   logging::set_sink(show_record);
   if (arguments.has("quiet")) logging::set_verbosity(logging::Level::Error);

@@ -31,6 +31,9 @@ void write_error(std::string_view text);
 /// escaped; a long text is cut in the middle.
 [[nodiscard]] std::string printable_line(std::string_view text);
 
+/// For tables: `text` with spaces up to `width` bytes, and two more.
+[[nodiscard]] std::string padded(std::string text, size_t width);
+
 /// Warnings go to stderr unless --quiet.
 void set_up_log(const Arguments& arguments);
 

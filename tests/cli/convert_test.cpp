@@ -166,6 +166,20 @@ TEST(Inspect, VerifiesTheConfigAgainstTheShapes) {
                              HasSubstr("'num_hidden_layers' is 7"), HasSubstr("have 2 layers")));
 }
 
+TEST(Inspect, VerifiesWhatStandsBesideTheWeights) {
+  const TemporaryFolder folder;
+  const auto source = test_data("formats/bert/pytorch");
+  fs::copy(source, folder.path(), fs::copy_options::recursive);
+  auto config = Json::parse_file(source / "config.json");
+  config["num_attention_heads"] = "two";
+  std::ofstream(folder.path() / "config.json") << config.dump();
+  std::ofstream(folder.path() / "tokenizer.json") << "{\"model\": ";
+  const auto run = run_program({"inspect", folder.path(), "--verify"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.out,
+              AllOf(HasSubstr("'num_attention_heads' is \"two\", expected an integer"), HasSubstr("tokenizer.json")));
+}
+
 TEST(Inspect, StartsAtOnce) {
   double best = 1;
   for (int i = 0; i < 5; ++i) best = std::min(best, run_program({"inspect", "--help"}).seconds);

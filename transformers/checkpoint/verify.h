@@ -1,23 +1,12 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
 #include <vector>
 
+#include "transformers/base/finding.h"
 #include "transformers/checkpoint/checkpoint.h"
 
 namespace transformers {
-
-/// How much a finding matters: the weights cannot be read or are not those that were saved; they can, but something
-/// does not fit together.
-enum class Severity { Error, Warning };
-
-struct Finding {
-  Severity severity = Severity::Error;
-  std::filesystem::path file = {};
-  std::string key = {};  // of the tensor that it is about; empty when about the file
-  std::string message = {};
-};
 
 struct VerifyOptions {
   bool checksums = true;  // compare the data with its checksums where the format has them: reads all of it

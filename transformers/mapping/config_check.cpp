@@ -41,6 +41,32 @@ constexpr LayerRow kLayers[] = {
     {"model.layers.", {"num_hidden_layers"}},
 };
 
+// Sizes and counts that architectures have in common; a text or a fraction in their place cannot be loaded.
+constexpr std::string_view kIntegers[] = {"vocab_size",
+                                          "hidden_size",
+                                          "embedding_size",
+                                          "intermediate_size",
+                                          "max_position_embeddings",
+                                          "num_hidden_layers",
+                                          "num_attention_heads",
+                                          "num_key_value_heads",
+                                          "head_dim",
+                                          "type_vocab_size",
+                                          "n_embd",
+                                          "n_head",
+                                          "n_inner",
+                                          "n_layer",
+                                          "n_positions",
+                                          "d_model",
+                                          "d_kv",
+                                          "d_ff",
+                                          "num_layers",
+                                          "num_decoder_layers",
+                                          "num_heads",
+                                          "image_size",
+                                          "patch_size",
+                                          "num_channels"};
+
 const Json* find_integer(const Json& config, const Names& names, std::string_view& used) {
   for (const auto name : names)
     if (const auto* value = config.find(name); value && value->is_int()) {
@@ -72,6 +98,10 @@ int64_t layer_in(std::string_view name, std::string_view before) {
 
 std::vector<std::string> check_config(const CheckpointReader& reader, const Json& config) {
   std::vector<std::string> out;
+  for (const auto name : kIntegers)
+    if (const auto* value = config.find(name);
+        value && (value->is_string() || (value->is_number() && !value->is_int())))
+      out.push_back(str(quote(name), " is ", value->dump(), ", expected an integer"));
   std::map<const LayerRow*, int64_t> layers;
   const auto& dialect = dialect_of(reader);
   for (const auto& entry : reader.entries()) {
