@@ -66,6 +66,16 @@ TEST_F(Logging, OnceOnlyWarningsAreKeyedByTheirText) {
 }
 
 // C05
+TEST_F(Logging, AWarningThatNobodySawIsStillShownOnce) {
+  const auto once = [] { warning_once("once"); };
+  set_verbosity(Level::Error);
+  EXPECT_THAT(texts(once), ElementsAre());
+  set_verbosity(Level::Warning);
+  EXPECT_THAT(texts(once), ElementsAre("once"));
+  EXPECT_THAT(texts(once), ElementsAre());
+}
+
+// C05
 TEST_F(Logging, DeprecationsAreFutureWarningsShownOnce) {
   Capture capture;
   deprecated("old spelling");

@@ -54,10 +54,11 @@ void write_to_stderr(const Record& record) {
 void emit(Record record, bool once = false) {
   auto& r = registry();
   const std::lock_guard lock(r.mutex);
+  if (!r.capture && record.level < r.level) return;  // before it counts as shown
   if (once && !r.shown.insert(record.text).second) return;
   if (r.capture) {
     r.capture->records.push_back(std::move(record));
-  } else if (record.level >= r.level) {
+  } else {
     if (record.category == "advisory" && environment_flag("TRANSFORMERS_NO_ADVISORY_WARNINGS")) return;
     r.sink ? r.sink(record) : write_to_stderr(record);
   }
