@@ -54,10 +54,15 @@ OptionGroup source_options() {
 
 ConvertReport run_conversion(const Arguments& arguments, ConvertOptions options) {
   if (const auto size = arguments.find("max-shard-size")) options.max_shard_size = shard_size(*size);
-  const auto snapshot = snapshot_of(arguments);
-  const auto source = snapshot.weights_file.empty() ? snapshot.folder : snapshot.weights_file;
   options.variant = arguments.find("variant");
   options.source_variant = arguments.find("source-variant");
+  try {
+    check_convert_options(arguments.positional[1], options);
+  } catch (const ValueError& error) {
+    throw UsageError(error.what());
+  }
+  const auto snapshot = snapshot_of(arguments);
+  const auto source = snapshot.weights_file.empty() ? snapshot.folder : snapshot.weights_file;
   if (snapshot.remote && snapshot.weights_file.empty()) {
     snapshot.fetch_texts();
     static_cast<void>(usual_weights(snapshot, options.source_variant));

@@ -55,7 +55,10 @@ TEST(ConvertCommand, TellsWrongWordsFromWorkThatFailed) {
                             {"quantize", source, target, "--type", "int8", "--max-shard-size", "0"},
                             {"convert", source, target, "--to", "pt", "--max-shard-size", "many"},
                             {"convert", source, target, "--to", "pt", "--tf-format", "bundle"},
-                            {"convert", source, target, "--to", "tf", "--tf-format", "npz"}})
+                            {"convert", source, target, "--to", "tf", "--tf-format", "npz"},
+                            {"convert", source, target, "--to", "pt", "--quantize", "q8_0"},
+                            {"convert", source, target, "--to", "gguf", "--max-shard-size", "1GB"},
+                            {"convert", source, target + ".safetensors", "--to", "safetensors", "--variant", "x"}})
     EXPECT_EQ(run_program(words).exit_code, 2) << words.back();
   for (const auto& words : {std::vector<std::string>{"convert", source, target, "--to", "gguf"},
                             {"convert", folder.file("absent"), target, "--to", "pt"}}) {

@@ -12,6 +12,7 @@
 #include "transformers/checkpoint/weights_files.h"
 #include "transformers/dtypes/quants.h"
 #include "transformers/mapping/detail/conversion.h"
+#include "transformers/mapping/detail/convert_request.h"
 #include "transformers/mapping/detail/convert_target.h"
 #include "transformers/mapping/detail/int8_entries.h"
 #include "transformers/mapping/detail/model_view.h"
@@ -27,11 +28,11 @@ namespace fs = std::filesystem;
 using detail::ConvertedCheckpoint;
 using detail::ConvertTarget;
 using detail::ModelView;
+using detail::Wanted;
 
 namespace {
 
 constexpr int64_t kMostConfigBytes = 64 << 20;
-constexpr std::string_view kInt8 = "int8";
 
 // Names that the reference leaves out of safetensors files when the config ties the output weights (S09).
 constexpr std::string_view kTiedNames[] = {"lm_head.weight", "cls.predictions.decoder.weight",
@@ -84,41 +85,6 @@ Source open_source(const fs::path& path, const ConvertOptions& options) {
   return source;
 }
 
-// What the options ask of the tensors.
-struct Wanted {
-  std::optional<DataType> dtype = {};
-  std::optional<DataType> block_type = {};
-  bool is_int8 = false;
-};
-
-void check_combination(const ConvertTarget& target, const fs::path& destination, const ConvertOptions& options) {
-  const auto refuse = [](const std::string& text) { throw ValueError(text); };
-  if (options.dtype && options.quantize) refuse("a dtype and a type to quantise to exclude each other; give one");
-  if (options.max_shard_size && target.shard_size.empty())
-    refuse(str("files of the format ", target.name, " are not cut into shards; leave the shard size out"));
-  if (!is_single_file(target, destination)) return check_destination(target, destination);
-  if (options.max_shard_size || options.variant)
-    refuse(str(destination, ": one file has no shards and no variant; name a folder instead"));
-}
-
-Wanted wanted_of(const ConvertTarget& target, const ConvertOptions& options) {
-  Wanted wanted;
-  if (options.dtype) {
-    wanted.dtype = data_type_from_name(*options.dtype);
-    if (!wanted.dtype || !detail::is_castable(*wanted.dtype) || wanted.dtype == DataType::F64)
-      throw ValueError(str("the dtype ", quote(*options.dtype), " is none of float32, float16, bfloat16"));
-  }
-  if (!options.quantize) return wanted;
-  wanted.is_int8 = *options.quantize == kInt8 && target.name == "safetensors";
-  if (wanted.is_int8) return wanted;
-  const auto types = gguf_quantize_types();
-  wanted.block_type = data_type_from_name(*options.quantize);
-  if (target.name != "gguf" || std::find(types.begin(), types.end(), *options.quantize) == types.end())
-    throw ValueError(str("the format ", target.name, " cannot hold the type ", quote(*options.quantize),
-                         "; safetensors holds int8, gguf ", join(std::span<const std::string_view>(types), ", ")));
-  return wanted;
-}
-
 // The type that most bytes of floating tensors have, of those that a GGUF file can hold.
 DataType prevailing_type(const CheckpointReader& reader) {
   std::map<DataType, uint64_t> sizes;
@@ -148,7 +114,7 @@ bool same_values(const ModelView& view, const CheckpointEntry& a, const Checkpoi
 class Converter {
  public:
   Converter(const ConvertTarget& target, const Source& source, const ConvertOptions& options)
-      : target_(target), source_(source), options_(options), wanted_(wanted_of(target, options)) {
+      : target_(target), source_(source), options_(options), wanted_(detail::wanted_of(target, options)) {
     const bool keeps_names = dialect_of(*source.reader).name == target.format->dialect;
     config_ = source.config;
     if (config_.is_null() && source.reader->dialect() == "gguf" && !keeps_names)
@@ -397,16 +363,10 @@ class Converter {
 
 }  // namespace
 
-std::vector<std::string_view> gguf_quantize_types() {
-  std::vector<std::string_view> types;
-  for (const auto& row : data_types())
-    if (row.is_quantized && row.gguf >= 0 && can_quantize(row.type)) types.push_back(row.name);
-  return types;
-}
-
 ConvertReport convert_checkpoint(const fs::path& source, const fs::path& destination, const ConvertOptions& options) {
+  check_convert_options(destination, options);
   const auto& target = detail::find_target(options);
-  check_combination(target, destination, options);
+  if (!detail::is_single_file(target, destination)) detail::check_destination(target, destination);
   const auto opened = open_source(source, options);
   Converter converter(target, opened, options);
   return converter.run(destination);

@@ -55,6 +55,10 @@ struct ConvertReport {
 /// The block types that a GGUF file can be written in.
 [[nodiscard]] std::vector<std::string_view> gguf_quantize_types();
 
+/// Throws ValueError for options that fit neither each other nor the format, nor what `destination` is called. Reads no
+/// file; convert_checkpoint does it first.
+void check_convert_options(const std::filesystem::path& destination, const ConvertOptions& options);
+
 /// Writes the model in `source`, a folder or one file of weights in any format, into `destination` in another format:
 /// a folder with config.json, the tokenizer's files and the weights under their usual names, or one file of weights,
 /// when `destination` has the extension of the format. Everything appears at once or nothing does. Values are never
