@@ -15,6 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using hub_tests::message_of;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 struct HubLoading : hub_tests::HubTest {
@@ -56,6 +57,29 @@ TEST_F(HubLoading, SentenceEmbeddingsComeWithAllThatShapesThem) {  // P59
   restrict("org/embedder");
   EXPECT_EQ(difference(embed("org/embedder", {.force_download = true, .token = TokenArg("hf_secret")}), expected, 0.0),
             "");
+}
+
+TEST_F(HubLoading, SentenceFilesThatCannotBeAreNamed) {
+  const logging::Capture log;
+  const auto refusal = [&](const std::string& name, std::string_view text) {
+    write(name, text);
+    try {
+      static_cast<void>(embed(folder));
+    } catch (const Error& error) {
+      fs::remove(folder / name);
+      return std::string(error.what());
+    }
+    ADD_FAILURE() << name << " " << text << " was taken";
+    return std::string();
+  };
+  EXPECT_THAT(refusal("sentence_bert_config.json", R"({"max_seq_length": "7"})"),
+              AllOf(HasSubstr("sentence_bert_config.json"), HasSubstr("max_seq_length")));
+  EXPECT_THAT(refusal("sentence_bert_config.json", R"({"max_seq_length": 0})"), HasSubstr("special tokens"));
+  EXPECT_THAT(refusal("modules.json", "{}"), HasSubstr("modules.json"));
+  EXPECT_THAT(refusal("modules.json", R"([{"type": 3}])"), AllOf(HasSubstr("modules.json"), HasSubstr("type")));
+  write("1_Pooling/config.json", R"({"pooling_mode_cls_token": "yes"})");
+  EXPECT_THAT(refusal("modules.json", R"([{"type": "x.Pooling", "path": "1_Pooling"}])"),
+              AllOf(HasSubstr("1_Pooling/config.json"), HasSubstr("pooling_mode_cls_token")));
 }
 
 TEST_F(HubLoading, TheEncoderMayLieInAModulesFolder) {

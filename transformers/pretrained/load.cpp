@@ -255,6 +255,24 @@ LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<Pret
   });
 }
 
+std::shared_ptr<PreTrainedModel> build_pretrained_on_meta(const std::string& name, const ModelClass& row,
+                                                          const FromPretrainedOptions& given) {
+  auto options = modern_options(given);
+  auto source = find_source(name, options);
+  const auto config = choose_config(source, options);
+  static_cast<void>(take_quantization_config(*config, source));
+  const bool asks_weights = options.dtype && !explicit_dtype(options.dtype, "dtype") && !config->dtype;
+  if (asks_weights && !source.snapshot.remote) try {
+      open_weights(source, options);
+    } catch (const OSError& error) {
+      logging::info(str("the type is taken to be float32: ", error.what()));
+    }
+  const auto dtype = asks_weights && !source.reader ? at::kFloat : choose_dtype(options, *config, source, row.name);
+  config->dtype = std::string(info(to_data_type(dtype)).name);
+  return without_torch_errors(
+      name, [&] { return build_described(row, config, options.kwargs, dtype, source.config_origin); });
+}
+
 PreTrainedModel& load_tf_weights(PreTrainedModel& model, const PretrainedConfig& config,
                                  const std::filesystem::path& path) {
   const auto file = path.extension() == ".index" ? path : std::filesystem::path(path.native() + ".index");

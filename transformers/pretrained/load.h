@@ -95,6 +95,12 @@ struct FromPretrainedOptions {
                                                              const std::shared_ptr<PretrainedConfig>& config,
                                                              Dtype dtype, const Json& arguments = Json::object());
 
+/// The model that load_pretrained would fill, on the meta device. Fetches and reads the config, and where that says no
+/// type, what the weights on this machine say of theirs (float32 where there are none).
+[[nodiscard]] std::shared_ptr<PreTrainedModel> build_pretrained_on_meta(const std::string& name_or_path,
+                                                                        const ModelClass& row,
+                                                                        const FromPretrainedOptions& options);
+
 /// Fills `model` from a TensorFlow checkpoint, `path` being what its files share (`model.ckpt`) or its index; TF 1's
 /// names of BERT, ALBERT and T5 are known. `config`: the model's. Tensors that the file lacks stay as they are; they
 /// are reported as in from_pretrained. Reference: load_tf_weights_in_bert and its like.

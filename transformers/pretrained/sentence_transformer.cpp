@@ -13,6 +13,7 @@
 
 #include "transformers/base/error.h"
 #include "transformers/base/files.h"
+#include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/hub/adapter.h"
 #include "transformers/hub/snapshot.h"
@@ -28,14 +29,25 @@ namespace {
 
 constexpr int64_t kMostConfigBytes = int64_t{16} << 20;
 
-Json optional_json(const Snapshot& snapshot, const std::string& name) {
-  return snapshot.has(name) ? Json::parse_file(snapshot.file(name), kMostConfigBytes) : Json::object();
+// What `read` makes of a file's JSON; what is of another type than it should be is an error that names the file.
+template <class Read>
+void with_json(const fs::path& file, const Read& read) {
+  const auto json = Json::parse_file(file, kMostConfigBytes);
+  try {
+    read(json);
+  } catch (const TypeError& error) {
+    throw OSError(str(file, ": ", error.what()));
+  }
+}
+
+template <class Read>
+void with_optional_json(const Snapshot& snapshot, const std::string& name, const Read& read) {
+  if (snapshot.has(name)) with_json(snapshot.file(name), read);
 }
 
 PoolingOptions read_pooling(const Snapshot& snapshot, const std::string& name) {
   static_cast<void>(snapshot.has(name));
   const auto file = snapshot.file(name);
-  const auto json = Json::parse_file(file, kMostConfigBytes);
   PoolingOptions options{.mean_tokens = false};
   struct Mode {
     std::string_view name;
@@ -47,15 +59,17 @@ PoolingOptions read_pooling(const Snapshot& snapshot, const std::string& name) {
                             {"mean_sqrt_len", &PoolingOptions::mean_sqrt_len_tokens},
                             {"weightedmean", &PoolingOptions::weightedmean_tokens},
                             {"lasttoken", &PoolingOptions::lasttoken}};
-  const auto named = split(json.get("pooling_mode", ""), '+');  // newer files name them
   bool is_any = false;
-  for (const auto& [mode, field] : modes) {
-    const auto flag = mode == "lasttoken" ? std::string("pooling_mode_lasttoken")
-                      : mode == "cls"     ? "pooling_mode_cls_token"
-                                          : str("pooling_mode_", mode, "_tokens");
-    options.*field = json.get(flag, false) || std::find(named.begin(), named.end(), mode) != named.end();
-    is_any = is_any || options.*field;
-  }
+  with_json(file, [&](const Json& json) {
+    const auto named = split(json.get("pooling_mode", ""), '+');  // newer files name them
+    for (const auto& [mode, field] : modes) {
+      const auto flag = mode == "lasttoken" ? std::string("pooling_mode_lasttoken")
+                        : mode == "cls"     ? "pooling_mode_cls_token"
+                                            : str("pooling_mode_", mode, "_tokens");
+      options.*field = json.get(flag, false) || std::find(named.begin(), named.end(), mode) != named.end();
+      is_any = is_any || options.*field;
+    }
+  });
   if (!is_any)
     throw ValueError(
         str(file,
@@ -133,35 +147,49 @@ SentenceTransformer SentenceTransformer::from_pretrained(const std::string& name
 void SentenceTransformer::read_modules(const Snapshot& snapshot) {
   if (!snapshot.has("modules.json")) return;
   const auto file = snapshot.file("modules.json");
-  const auto modules = Json::parse_file(file, kMostConfigBytes);
-  if (!modules.is_array())
-    throw OSError(str(file, ": is a JSON ", modules.type_name(), ", expected a list of modules"));
-  for (const auto& module : modules.as_array()) {
-    const auto type = module.get("type", ""), path = module.get("path", "");
-    const auto kind = type.substr(type.rfind('.') + 1);
-    if (!path.empty()) static_cast<void>(path_inside(snapshot.folder, path, "modules.json"));
-    if (kind == "Transformer")
-      transformer_folder_ = path;
-    else if (kind == "Pooling")
-      pooling_ = read_pooling(snapshot, (fs::path(path) / "config.json").native());
-    else if (kind == "Normalize")
-      normalizes_ = true;
-    else
-      throw NotImplementedError(str(file, ": the module ", quote(type), " is not part of this version"));
-  }
-  const auto prompts = optional_json(snapshot, "config_sentence_transformers.json");
-  const auto wanted = prompts.get("default_prompt_name", "");
-  if (const auto* texts = prompts.find("prompts"); texts && !wanted.empty()) prompt_ = texts->get(wanted, "");
+  with_json(file, [&](const Json& modules) {
+    for (const auto& module : modules.as_array()) read_module(snapshot, module);
+  });
+  with_optional_json(snapshot, "config_sentence_transformers.json", [&](const Json& settings) {
+    const auto wanted = settings.get("default_prompt_name", "");
+    if (const auto* texts = settings.find("prompts"); texts && !wanted.empty()) prompt_ = texts->get(wanted, "");
+  });
+}
+
+void SentenceTransformer::read_module(const Snapshot& snapshot, const Json& module) {
+  const auto type = module.get("type", ""), path = module.get("path", "");
+  const auto kind = type.substr(type.rfind('.') + 1);
+  if (!path.empty()) static_cast<void>(path_inside(snapshot.folder, path, "modules.json"));
+  if (kind == "Transformer")
+    transformer_folder_ = path;
+  else if (kind == "Pooling")
+    pooling_ = read_pooling(snapshot, (fs::path(path) / "config.json").native());
+  else if (kind == "Normalize")
+    normalizes_ = true;
+  else
+    throw NotImplementedError(
+        str(snapshot.folder / "modules.json", ": the module ", quote(type), " is not part of this version"));
 }
 
 void SentenceTransformer::read_limits(const Snapshot& snapshot) {
-  const auto settings = optional_json(snapshot, (fs::path(transformer_folder_) / "sentence_bert_config.json").native());
-  lowers_case_ = settings.get("do_lower_case", false);
   const auto positions = model_->config->get("max_position_embeddings");
   const int64_t most = positions.is_int() ? positions.as_int() : std::numeric_limits<int64_t>::max();
-  max_seq_length_ = settings.get("max_seq_length", std::min(tokenizer_->model_max_length(), most));
-  if (max_seq_length_ < 1)
-    throw ValueError(str(snapshot.folder, ": max_seq_length is ", max_seq_length_, ", expected at least 1"));
+  max_seq_length_ = std::min(tokenizer_->model_max_length(), most);
+  const auto name = (fs::path(transformer_folder_) / "sentence_bert_config.json").native();
+  with_optional_json(snapshot, name, [&](const Json& settings) {
+    lowers_case_ = settings.get("do_lower_case", false);
+    max_seq_length_ = settings.get("max_seq_length", max_seq_length_);
+  });
+  const auto where = snapshot.folder / name;
+  if (max_seq_length_ > most) {
+    logging::warning(str(where, ": max_seq_length is ", max_seq_length_, ", the model has ", most,
+                         " positions; sentences are cut there"));
+    max_seq_length_ = most;
+  }
+  const auto special = static_cast<int64_t>(tokenizer_->encode("").size());
+  if (max_seq_length_ <= special)
+    throw ValueError(str(where, ": max_seq_length is ", max_seq_length_, ", expected more than the ", special,
+                         " special tokens of a sentence"));
 }
 
 int64_t SentenceTransformer::size() const {

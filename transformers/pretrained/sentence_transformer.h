@@ -54,6 +54,7 @@ class SentenceTransformer {
  private:
   SentenceTransformer() = default;
   void read_modules(const Snapshot& snapshot);
+  void read_module(const Snapshot& snapshot, const Json& module);
   void read_limits(const Snapshot& snapshot);
   [[nodiscard]] at::Tensor encode_batch(std::span<const Encoding* const> sentences) const;
 

@@ -4,7 +4,6 @@
 #include "apps/cli/torch/loading.h"
 #include "apps/cli/torch/registry_torch.h"
 #include "transformers/base/strings.h"
-#include "transformers/nn/dtypes.h"
 
 namespace transformers::cli {
 
@@ -17,9 +16,7 @@ std::shared_ptr<PreTrainedModel> empty_shell(const Arguments& arguments, const F
   if (name.empty() && !config->architectures.empty()) name = config->architectures.front();
   const auto* row = name.empty() ? &class_for(*config, Task::Base) : find_model_class(name);
   if (!row) throw ValueError(str(arguments.positional.front(), ": no class is called ", quote(name)));
-  const auto wanted = arguments.text("dtype", "auto");
-  return build_on_meta(*row, config,
-                       floating_type(wanted == "auto" ? config->dtype.value_or("float32") : wanted, "dtype"));
+  return build_pretrained_on_meta(arguments.positional.front(), *row, options);
 }
 
 Json json_of(const Device& device) {
@@ -29,10 +26,12 @@ Json json_of(const Device& device) {
 
 }  // namespace
 
-int run_device_map(const Arguments& arguments) {
+int run_device_map(const Arguments& given) {
+  auto arguments = given;
+  if (!arguments.has("device-map")) arguments.set("device-map", "auto");
   const auto options = loading_arguments(arguments);
   const auto model = empty_shell(arguments, options);
-  const auto map = resolve_device_map(*model, options.device_map.value_or("auto"), {.max_memory = options.max_memory});
+  const auto map = resolve_device_map(*model, *options.device_map, {.max_memory = options.max_memory});
   const auto totals = bytes_per_device(measure(*model), map);
   if (arguments.has("json")) {
     Json modules = Json::object(), bytes = Json::object();

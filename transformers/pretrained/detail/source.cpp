@@ -175,7 +175,10 @@ Json read_config_json(Source& source, const FromPretrainedOptions& options) {
   if (fs::exists(file, ignored)) return read_config_file(file);
   if (fs::is_empty(snapshot.folder, ignored))
     throw OSError(str(snapshot.folder, ": the folder is empty, expected config.json and weights"));
-  if (single) open_weights(source, options);  // a file that is no checkpoint at all says so first
+  if (single) {
+    open_weights(source, options);  // a file that is no checkpoint at all says so first
+    throw OSError(str(snapshot.weights_file, ": there is no config.json beside it"));
+  }
   throw OSError(str(snapshot.folder, ": has no config.json"));
 }
 
