@@ -150,6 +150,9 @@ class Parser {
                        help_hint(command_));
     if (given.size() > command_.most_positional)
       throw UsageError(str("unexpected argument ", quote(given[command_.most_positional])), help_hint(command_));
+    if (std::find(given.begin(), given.end(), "") != given.end())
+      throw UsageError(str("an argument is empty: ", kProgram, " ", command_.name, " ", command_.usage),
+                       help_hint(command_));
   }
 
   const Command& command_;

@@ -49,6 +49,7 @@ std::string ask_for_token() {
   const NoEcho guard;
   std::string line;
   if (!read_line(line)) throw UsageError("no token on stdin, and none named by --token");
+  if (trim(line).empty()) throw ValueError("the line read from stdin holds no token");
   return std::string(trim(line));
 }
 

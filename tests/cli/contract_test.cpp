@@ -100,6 +100,9 @@ TEST(Program, WrongCommandLinesExitWithTwo) {
       {{"generate", "a", "--prompt", "x", "--device-map", "gpu"}, "--device-map: "},
       {{"generate", "a", "--prompt", "x", "--device-map", "-1"}, "--device-map: "},
       {{"generate", "a", "--prompt", "x", "--max-memory", "gpu=1GB"}, "--max-memory: "},
+      {{"generate", "a", "--prompt", "x", "--max-memory", "cpu=1GB"}, "give --device-map auto"},
+      {{"device-map", "a", "--max-memory", "cpu=1GB,cpu=2GB"}, "names cpu twice"},
+      {{"embed", ""}, "an argument is empty"},
       {{"bench", "a", "--prompt-tokens", "99999999999"}, "--prompt-tokens is '99999999999', expected 1 to "},
   };
   for (const auto& c : cases) expect_error(run_program(c.words), 2, c.part);

@@ -81,6 +81,32 @@ TEST(DeviceMapCommand, PrintsThePlanWithoutLoading) {  // L07, L09
   EXPECT_GT(plan.at("bytes").at("disk").as_int(), 0);
 }
 
+// What nothing else says of the type, the weights do, as when they are loaded.
+TEST(DeviceMapCommand, AsksTheWeightsForTheirType) {
+  const TemporaryFolder folder;
+  fs::copy(test_data("bert/models/BertForPreTraining"), folder.path(), fs::copy_options::recursive);
+  auto config = Json::parse_file(folder.path() / "config.json");
+  config.erase("dtype");
+  config.erase("torch_dtype");
+  std::ofstream(folder.path() / "config.json") << config.dump();
+  const auto bytes = [](const std::string& model) {
+    const auto run = run_program({"device-map", model, "--json", "--quiet"});
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    return Json::parse(run.out).at("bytes").at("cpu").as_int();
+  };
+  const auto halves = folder.file("halves");
+  ASSERT_EQ(run_program({"convert", folder.path(), halves, "--to", "safetensors", "--dtype", "bfloat16"}).exit_code, 0);
+  std::ofstream(fs::path(halves) / "config.json") << config.dump();
+  EXPECT_LT(bytes(halves), bytes(folder.path()) * 6 / 10);
+}
+
+TEST(Generate, SaysWhichOptionsHaveNoEffect) {
+  const auto run = run_program({"generate", test_data("llama/models/LlamaForCausalLM"), "--input-ids", "3",
+                                "--max-new-tokens", "2", "--length-penalty", "2", "--output-scores", "true"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, AllOf(HasSubstr("have no effect: length_penalty"), HasSubstr("--output-scores has no effect")));
+}
+
 TEST(Forward, AttentionsNeedEager) {  // A09
   const TemporaryFolder folder;
   extract(test_data("bert/inputs.safetensors"), "BertModel_plain/0/", folder.file("in.safetensors"));

@@ -18,8 +18,6 @@ class BlobLock {
   BlobLock(const BlobLock&) = delete;
   BlobLock& operator=(const BlobLock&) = delete;
 
-  [[nodiscard]] bool is_held() const { return descriptor_ >= 0; }
-
  private:
   enum class Attempt { Taken, Busy, Impossible };
   [[nodiscard]] Attempt attempt(const LockPolicy& policy);

@@ -82,7 +82,7 @@ class Chat {
   }
 
   void save(const std::string& file) {
-    if (file.empty()) return write_error("error: /save needs a file: /save FILE\n");
+    if (file.empty()) return complain(ValueError("/save needs a file: /save FILE"));
     try {
       write_text_atomic(file, session_.messages().dump({.indent = 2}) + "\n");
       note(str("saved to ", file));

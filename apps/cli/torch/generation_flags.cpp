@@ -2,6 +2,7 @@
 
 #include "apps/cli/options.h"
 #include "transformers/base/logging.h"
+#include "transformers/base/strings.h"
 #include "transformers/generation/logits_processors.h"
 
 namespace transformers::cli {
@@ -30,6 +31,16 @@ void check(const Json& fields) {
   static_cast<void>(make_logits_processors({.config = config, .eos = {0}}));
 }
 
+// The commands print ids and texts.
+void drop_outputs(Json& fields) {
+  for (const auto* name :
+       {"output_attentions", "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate"})
+    if (fields.get(name, false)) {
+      logging::warning(str("--", replace_all(name, "_", "-"), " has no effect: only ids and texts are printed"));
+      fields.erase(name);
+    }
+}
+
 }  // namespace
 
 Json checked_generation_fields(const Arguments& arguments) {
@@ -41,6 +52,7 @@ Json checked_generation_fields(const Arguments& arguments) {
   } catch (const Error& error) {
     throw UsageError(error.what(), "transformers-cpp generate --help");
   }
+  drop_outputs(fields);
   return fields;
 }
 

@@ -55,6 +55,8 @@ MaxMemory parse_max_memory(const std::string& text) {
     const auto device = parse_device(std::string(trim(std::string_view(part).substr(0, equals))));
     const auto size = std::string(trim(std::string_view(part).substr(equals + 1)));
     try {
+      if (limits.contains(canonical_device(device)))
+        throw UsageError(str("--max-memory names ", to_string(device), " twice; name it once"));
       limits.set(canonical_device(device), parse_size(size));
     } catch (const ValueError& error) {
       throw UsageError(str("--max-memory: ", error.what()));
@@ -132,7 +134,11 @@ FromPretrainedOptions loading_arguments(const Arguments& arguments) {
                                 .ignore_unmatched_keys = arguments.has("ignore-unmatched-keys")};
   if (const auto token = arguments.find("token")) options.token = *token;
   if (const auto map = arguments.find("device-map")) options.device_map = parse_device_map(*map);
-  if (const auto limits = arguments.find("max-memory")) options.max_memory = parse_max_memory(*limits);
+  if (const auto limits = arguments.find("max-memory")) {
+    options.max_memory = parse_max_memory(*limits);
+    if (!options.device_map || !is_automatic(*options.device_map))
+      throw UsageError("--max-memory is for automatic maps; give --device-map auto with it");
+  }
   if (const auto folder = arguments.find("offload-folder")) options.offload_folder = *folder;
   if (const auto folder = arguments.find("cache-dir")) options.cache_dir = *folder;
   take_other_frameworks(arguments, options);
