@@ -1,3 +1,4 @@
+#include <dlfcn.h>
 #include <sys/utsname.h>
 
 #include <thread>
@@ -47,6 +48,34 @@ Json cpu_features() {
                                                    {"avx512bf16", __builtin_cpu_supports("avx512bf16")}};
   for (const auto& [name, is_there] : features)
     if (is_there) list.push_back(name);
+#endif
+  return list;
+}
+
+#ifdef TRANSFORMERS_LIBTORCH_CUDA
+// The GPUs that libtorch would see, asked of the driver: libtorch itself takes a second to load.
+void add_gpus(Json& devices) {
+  void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (!driver) return;
+  const auto call = [&](const char* name, auto... arguments) {
+    const auto function = reinterpret_cast<int (*)(decltype(arguments)...)>(dlsym(driver, name));
+    return function && function(arguments...) == 0;
+  };
+  int count = 0;
+  if (!call("cuInit", 0U) || !call("cuDeviceGetCount", &count)) return;
+  for (int i = 0; i < count; ++i) {
+    char name[256] = {};
+    static_cast<void>(call("cuDeviceGetName", &name[0], static_cast<int>(sizeof name), i));
+    devices.push_back(str("cuda:", i, " ", name));
+  }
+}
+#endif
+
+Json devices() {
+  auto list = Json::list();
+  list.push_back("cpu");
+#ifdef TRANSFORMERS_LIBTORCH_CUDA
+  add_gpus(list);
 #endif
   return list;
 }
@@ -104,7 +133,7 @@ int run(const Arguments& arguments) {
   report["cpu_features"] = cpu_features();
   report["kernels"] = kernels::active_instruction_set();
   report["threads"] = static_cast<int64_t>(std::thread::hardware_concurrency());
-  report["devices"] = Json::Array{"cpu"};
+  report["devices"] = devices();
   report["hub_cache"] = hub_cache_folder().native();
   report["environment"] = variables();
   if (arguments.has("json"))

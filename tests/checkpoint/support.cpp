@@ -125,7 +125,7 @@ std::span<const uint64_t> attack_values() {
 
 std::string little_endian(uint64_t value, size_t width) {
   std::string out;
-  for (size_t i = 0; i < width; ++i) out += static_cast<char>(value >> (8 * i) & 255);
+  for (size_t i = 0; i < width; ++i) out += static_cast<char>(i < sizeof value ? value >> (8 * i) & 255 : 0);
   return out;
 }
 

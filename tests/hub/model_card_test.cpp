@@ -97,7 +97,7 @@ TEST(ModelCard, HostileCardsTakeLinearTime) {  // anchors 4.2, 34
       const auto begin = std::chrono::steady_clock::now();
       (void)extend(card);
       const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-      EXPECT_LT(taken.count(), 1.0) << start << body.substr(0, 8);  // quadratic time would be minutes
+      EXPECT_LT(taken.count(), 30.0) << start << body.substr(0, 8);  // quadratic time would be minutes
     }
 }
 

@@ -127,7 +127,7 @@ Reply ChatSession::generate(const std::vector<int64_t>& prompt, const std::funct
   reuse_cache(prompt);
   const auto ids = at::tensor(prompt, at::kLong).unsqueeze(0);
   const auto sequences =
-      model_->generate({.input_ids = ids, .past_key_values = cache_}, options).sequences.contiguous();
+      model_->generate({.input_ids = ids, .past_key_values = cache_}, options).sequences.cpu().contiguous();
   const std::span<const int64_t> all(sequences.const_data_ptr<int64_t>(), static_cast<size_t>(sequences.size(1)));
   if (cache_)
     cached_ids_.assign(all.begin(), all.begin() + std::min<std::ptrdiff_t>(cache_->length(), sequences.size(1)));

@@ -97,7 +97,7 @@ int run_generate(const Arguments& arguments) {
       !is_json && tokenizer && is_one_row && stdout_is_terminal() && options.kwargs.get("num_return_sequences", 1) == 1;
   if (is_streamed) options.streamer = terminal_streamer(tokenizer);
   catch_interrupts(/*ends_at_second=*/true);
-  const auto sequences = model->generate(inputs, options).sequences.contiguous();
+  const auto sequences = model->generate(inputs, options).sequences.cpu().contiguous();
   if (is_json) {
     print_json(sequences, tokenizer.get());
   } else if (is_streamed) {
