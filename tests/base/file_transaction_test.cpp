@@ -126,10 +126,44 @@ TEST_F(Transaction, LetsTwoSaversOfOneFolderFollowEachOther) {
 
 TEST_F(Transaction, TakesPlainNamesOnly) {
   FileTransaction transaction(folder_);
-  for (const std::string name : {"", "..", "a/b", "/etc/passwd", ".hidden"}) {
+  for (const std::string name : {"", "..", "a//b", "a/../b", "a/.b", "a/", "/etc/passwd", ".hidden"}) {
     EXPECT_THROW((void)transaction.stage(name), ValueError) << name;
     EXPECT_THROW(transaction.remove(name), ValueError) << name;
   }
+}
+
+TEST_F(Transaction, FillsFoldersInside) {
+  fill();
+  fs::create_directories(folder_ / "1_Pooling");
+  std::ofstream(folder_ / "1_Pooling/notes.txt") << "mine";
+  const auto save = [&](bool commits) {
+    FileTransaction transaction(folder_);
+    write_text_atomic(transaction.stage("1_Pooling/config.json"), "new");
+    write_text_atomic(transaction.stage("deep/er/config.json"), "new");
+    write_text_atomic(transaction.stage("config.json"), "new");
+    if (commits) transaction.commit();
+  };
+  save(false);
+  EXPECT_EQ(contents(), kOld);
+  EXPECT_FALSE(fs::exists(folder_ / "1_Pooling/config.json") || fs::exists(folder_ / "deep"));
+  save(true);
+  EXPECT_EQ(contents()["config.json"], "new");
+  for (const auto* name : {"1_Pooling/config.json", "deep/er/config.json"})
+    EXPECT_EQ(read_text(folder_ / name), "new") << name;
+  EXPECT_EQ(read_text(folder_ / "1_Pooling/notes.txt"), "mine");
+}
+
+TEST_F(Transaction, FillsNoFolderThroughALink) {
+  fill();
+  fs::create_directory_symlink("subfolder", folder_ / "1_Pooling");
+  FileTransaction transaction(folder_);
+  EXPECT_THROW((void)transaction.stage("1_Pooling/config.json"), OSError);
+  // Not even when the link comes later.
+  fs::remove(folder_ / "1_Pooling");
+  write_text_atomic(transaction.stage("1_Pooling/config.json"), "new");
+  fs::create_directory_symlink("subfolder", folder_ / "1_Pooling");
+  EXPECT_THROW(transaction.commit(), OSError);
+  EXPECT_TRUE(fs::is_empty(folder_ / "subfolder"));
 }
 
 TEST_F(Transaction, RemovesNothingOutsideTheFolder) {

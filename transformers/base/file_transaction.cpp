@@ -50,6 +50,42 @@ bool is_real_folder(const fs::path& path) {
   return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+void check_path(std::string_view name) {
+  for (const auto& part : split(name, '/')) check_name(part);
+}
+
+// What a save of ours leaves: plain files and folders of them.
+void check_plain(const fs::path& committed) {
+  for (const auto& name : names_in(committed)) {
+    const auto path = committed / name;
+    struct stat status {};
+    if (is_real_folder(path))
+      check_plain(path);
+    else if (::lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+      throw OSError(str(path, ": is no plain file, so no save of ours left it; remove ", committed));
+  }
+}
+
+void sync_folder(const fs::path& folder) {
+  if (const LockedFolder synced(folder, LOCK_UN); synced.is_open()) synced.sync();
+}
+
+void move_into(const fs::path& from, const fs::path& to) {
+  for (const auto& name : names_in(from)) {
+    if (name == kRemovals) continue;
+    const auto source = from / name, target = to / name;
+    if (is_real_folder(source)) {
+      if (::mkdir(target.c_str(), 0777) != 0 && !is_real_folder(target))
+        fail(target, "an interrupted save cannot be finished");
+      move_into(source, target);
+      (void)::rmdir(source.c_str());
+    } else if (::rename(source.c_str(), target.c_str()) != 0 && errno != ENOENT) {
+      fail(target, "an interrupted save cannot be finished");
+    }
+  }
+  sync_folder(to);
+}
+
 // Idempotent: a second process, or a second try, finds less to do and ends in the same place.
 void carry_out(const fs::path& folder) {
   const auto committed = folder / kCommittedFolder;
@@ -58,20 +94,12 @@ void carry_out(const fs::path& folder) {
     removals = split(read_text(committed / kRemovals), '\0');
   std::erase(removals, std::string());
   for (const auto& name : removals) check_name(name);  // whoever wrote this list, nothing outside the folder goes
-  for (const auto& name : names_in(committed)) {
-    struct stat status {};
-    if (::lstat((committed / name).c_str(), &status) == 0 && !S_ISREG(status.st_mode))
-      throw OSError(str(committed / name, ": is no plain file, so no save of ours left it; remove ", committed));
-  }
-  for (const auto& name : names_in(committed)) {
-    if (name == kRemovals) continue;
-    if (::rename((committed / name).c_str(), (folder / name).c_str()) != 0 && errno != ENOENT)
-      fail(folder / name, "an interrupted save cannot be finished");
-  }
+  check_plain(committed);
+  move_into(committed, folder);
   for (const auto& name : removals)
     if (::unlink((folder / name).c_str()) != 0 && errno != ENOENT)
       fail(folder / name, "an interrupted save cannot be finished");
-  if (const LockedFolder synced(folder, LOCK_UN); synced.is_open()) synced.sync();
+  sync_folder(folder);
   (void)::unlink((committed / kRemovals).c_str());
   if (::rmdir(committed.c_str()) != 0 && errno != ENOENT) fail(committed, "cannot be removed");
 }
@@ -113,8 +141,16 @@ FileTransaction::~FileTransaction() {
 }
 
 fs::path FileTransaction::stage(std::string_view name) {
-  check_name(name);
-  return private_ / name;
+  check_path(name);
+  const auto path = private_ / name;
+  for (auto part = name.find('/'); part != std::string_view::npos; part = name.find('/', part + 1)) {
+    const std::string parent(name.substr(0, part));
+    if (std::error_code ignored;
+        fs::exists(fs::symlink_status(folder_ / parent, ignored)) && !is_real_folder(folder_ / parent))
+      throw OSError(str(folder_ / parent, ": is no folder, or a link to one; remove it"));
+    if (::mkdir((private_ / parent).c_str(), 0777) != 0 && errno != EEXIST) fail(private_ / parent, "cannot be made");
+  }
+  return path;
 }
 
 void FileTransaction::remove(std::string_view name) {
@@ -127,6 +163,8 @@ void FileTransaction::commit() {
   for (const auto& name : removed_)
     if (std::error_code code; !fs::exists(private_ / name, code)) removals += name + '\0';
   if (!removals.empty()) write_text_atomic(private_ / kRemovals, removals);
+  for (const auto& name : names_in(private_))
+    if (is_real_folder(private_ / name)) sync_folder(private_ / name);
   if (lock_ >= 0 && ::fsync(lock_) != 0 && errno != EINVAL) fail(folder_, "cannot be synced, the old files are kept");
   const LockedFolder lock(folder_, LOCK_EX);
   // Another process may have committed since, and died.

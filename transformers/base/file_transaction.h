@@ -25,7 +25,8 @@ class FileTransaction {
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   /// Where what is staged lies, for those who write several files under names of their own.
   [[nodiscard]] const std::filesystem::path& staging_folder() const { return private_; }
-  /// Where to write the file that shall be called `name` in the folder: a plain file name that nothing else has.
+  /// Where to write the file that shall be called `name` in the folder: a plain file name that nothing else has, or one
+  /// in a folder, which is made when it is absent (`1_Pooling/config.json`). Throws OSError, ValueError for the name.
   [[nodiscard]] std::filesystem::path stage(std::string_view name);
   /// The folder's file `name` goes away with the commit, unless it is staged.
   void remove(std::string_view name);

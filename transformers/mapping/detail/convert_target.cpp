@@ -101,7 +101,7 @@ void carry_over(const fs::path& from, const fs::path& to) {
 
 // The folders that a sentence-transformers model names in modules.json (1_Pooling …), with their settings: without
 // them its embeddings would be others.
-void carry_modules_over(const fs::path& from, const fs::path& to) {
+void carry_modules_over(const fs::path& from, FileTransaction& transaction) {
   constexpr int64_t kMostBytes = 1 << 20;
   if (!fs::is_regular_file(from / "modules.json")) return;
   const auto modules = Json::parse_file(from / "modules.json", kMostBytes);
@@ -112,10 +112,17 @@ void carry_modules_over(const fs::path& from, const fs::path& to) {
     const auto where = (from / "modules.json").native();
     const auto source = path_inside(from, path->as_string(), where) / "config.json";
     if (!fs::is_regular_file(source)) continue;
-    const auto target = path_inside(to, path->as_string(), where);
-    fs::create_directories(target);
-    carry_over(source, target / "config.json");
+    carry_over(source, transaction.stage((fs::path(path->as_string()) / "config.json").lexically_normal().native()));
   }
+}
+
+// Further chat templates of a tokenizer.
+void carry_templates_over(const fs::path& from, FileTransaction& transaction) {
+  constexpr const char* kFolder = "additional_chat_templates";
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(from / kFolder, ignored))
+    if (entry.path().extension() == ".jinja" && entry.is_regular_file(ignored))
+      carry_over(entry.path(), transaction.stage(str(kFolder, "/", entry.path().filename().native())));
 }
 
 std::string weights_name(const ConvertTarget& target, const ConvertedCheckpoint& checkpoint) {
@@ -164,7 +171,8 @@ std::vector<std::string> write_folder(const ConvertTarget& target, const fs::pat
                                       const ConvertedCheckpoint& checkpoint, const ConvertOptions& options) {
   FileTransaction transaction(folder);
   if (!checkpoint.side_files.empty()) {
-    carry_modules_over(checkpoint.side_files, folder);
+    carry_modules_over(checkpoint.side_files, transaction);
+    carry_templates_over(checkpoint.side_files, transaction);
     for (const auto name : kSideFiles)
       if (fs::is_regular_file(checkpoint.side_files / name))
         carry_over(checkpoint.side_files / name, transaction.stage(name));
@@ -219,15 +227,19 @@ bool is_single_file(const ConvertTarget& target, const fs::path& destination) {
   return names_file_of(*target.format, destination.extension()) && !fs::is_directory(destination, ignored);
 }
 
+void check_name(const ConvertTarget& target, const fs::path& destination) {
+  std::error_code ignored;
+  for (const auto* format : checkpoint_formats())
+    if (format != target.format && names_file_of(*format, destination.extension()) && !fs::exists(destination, ignored))
+      throw ValueError(str(destination, ": is called like a file of the format ", format->name, ", and ", target.name,
+                           " is to be written; end it with ", target.format->extension, ", or name a folder"));
+}
+
 void check_destination(const ConvertTarget& target, const fs::path& destination) {
   std::error_code ignored;
   if (fs::is_regular_file(destination, ignored))
     throw ValueError(
         str(destination, ": is a file, expected a folder, or a name that ends with ", target.format->extension));
-  for (const auto* format : checkpoint_formats())
-    if (names_file_of(*format, destination.extension()) && !fs::exists(destination, ignored))
-      throw ValueError(str(destination, ": is called like a file of the format ", format->name, ", and ", target.name,
-                           " is to be written; end it with ", target.format->extension, ", or name a folder"));
   for (const auto& row : weights_names())
     if (row.format != target.format->name && fs::exists(destination / row.file, ignored))
       throw ValueError(str(destination, ": holds ", row.file,

@@ -38,6 +38,8 @@ struct ConvertedCheckpoint {
 
 /// True when `destination` stands for one file of the format, not for a folder.
 [[nodiscard]] bool is_single_file(const ConvertTarget& target, const std::filesystem::path& destination);
+/// Throws ValueError for a new name that is called like a file of another format.
+void check_name(const ConvertTarget& target, const std::filesystem::path& destination);
 /// Throws ValueError when what is there already would be loaded in place of the new files, or is the source itself.
 void check_destination(const ConvertTarget& target, const std::filesystem::path& destination);
 
