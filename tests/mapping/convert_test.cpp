@@ -17,6 +17,7 @@
 #include "scratch_folder.h"
 #include "transformers/base/error.h"
 #include "transformers/base/files.h"
+#include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/safetensors.h"
 #include "transformers/checkpoint/weights_files.h"
@@ -279,6 +280,45 @@ TEST_F(Convert, KeepsWhatLiesInTheDestination) {  // V17
   // Onto the files that are being read.
   (void)convert_checkpoint(at("out"), at("out"), {.dtype = "bfloat16"});
   EXPECT_EQ(open_checkpoint(at("out") / "model.safetensors")->entries()[0].dtype, DataType::BF16);
+}
+
+// The activation of a gated T5 and outputs that are not scaled come back from a GGUF file.
+TEST_F(Convert, KeepsTheConfigOfT5InGguf) {
+  const auto source = kData / "t5/models/T5ForConditionalGeneration_v1_1";
+  fs::copy(source, at("source"), fs::copy_options::recursive);
+  auto config = Json::parse_file(at("source") / "config.json");
+  config["relative_attention_max_distance"] = 128;
+  const auto back = [&](const char* name) {
+    write_text_atomic(at("source") / "config.json", config.dump());
+    (void)convert_checkpoint(at("source"), at(name) / "t5.gguf", {.to = "gguf"});
+    (void)convert_checkpoint(at(name) / "t5.gguf", at(name) / "back", {.to = "safetensors"});
+    return Json::parse_file(at(name) / "back/config.json");
+  };
+  fs::create_directories(at("gated"));
+  EXPECT_EQ(back("gated").at("feed_forward_proj"), Json("gated-gelu"));
+  const auto plain = kData / "t5/models/T5ForConditionalGeneration";
+  fs::remove_all(at("source"));
+  fs::copy(plain, at("source"), fs::copy_options::recursive);
+  config = Json::parse_file(at("source") / "config.json");
+  config["relative_attention_max_distance"] = 128;
+  config["scale_decoder_outputs"] = false;
+  fs::create_directories(at("unscaled"));
+  EXPECT_EQ(back("unscaled").at("tie_word_embeddings"), Json(false)) << "which means the same without scaling";
+}
+
+TEST_F(Convert, TellsWhichValuesBecomeInfinite) {
+  const auto file = at("model.safetensors");
+  const std::vector<float> values{1.0F, 1e6F, -1e6F, 65504.0F};
+  const CheckpointWriteEntry entry{.name = "a.weight", .shape = {4}, .bytes = [&] {
+                                     return SharedBytes{.bytes = std::as_bytes(std::span(values)), .owner = {}};
+                                   }};
+  write_safetensors(file, {&entry, 1});
+  const logging::Capture log;
+  (void)convert_checkpoint(file, at("half.safetensors"), {.dtype = "float16"});
+  ASSERT_EQ(log.records().size(), 1U);
+  EXPECT_THAT(log.records()[0].text, AllOf(HasSubstr("a.weight"), HasSubstr("2 values"), HasSubstr("float16")));
+  (void)convert_checkpoint(file, at("wide.safetensors"), {.dtype = "bfloat16"});
+  EXPECT_EQ(log.records().size(), 1U);
 }
 
 TEST_F(Convert, CarriesTheModulesOfSentenceEmbeddingsOver) {

@@ -282,6 +282,24 @@ TEST(GgufExport, RefusesWhatTheFormatCannotSay) {
   EXPECT_THROW(static_cast<void>(gguf_metadata(small_config(), {}, {.dtype = DataType::IQ4_NL})), ValueError);
 }
 
+TEST(GgufExport, RefusesWhatItCouldNotReadBack) {
+  for (const auto* field : {"rms_norm_eps", "num_hidden_layers"}) {
+    auto config = small_config();
+    config[field] = 0;
+    EXPECT_THAT(refusal(config), AllOf(HasSubstr(field), HasSubstr("is 0")));
+  }
+}
+
+// Old settings win over new ones when a model is built, and so they do in a file.
+TEST(GgufExport, TakesRopeScalingBeforeRopeParameters) {
+  auto config = small_config();
+  config["rope_parameters"] = Json::Object{{"rope_type", "default"}, {"rope_theta", 10000.0}};
+  config["rope_scaling"] = Json::Object{{"type", "linear"}, {"factor", 3.0}};
+  const auto metadata = gguf_metadata(config, {}, {});
+  EXPECT_EQ(metadata.at("llama.rope.scaling.type"), Json("linear"));
+  EXPECT_EQ(metadata.at("llama.rope.scaling.factor"), Json(3.0));
+}
+
 TEST(GgufExport, ScalesPositionsAsTheFileWillBeRead) {
   const auto back = [](const Json& rope) {
     auto config = small_config();

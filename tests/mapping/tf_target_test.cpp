@@ -51,6 +51,14 @@ TEST_F(TfTarget, KeepsEveryBitThereAndBack) {
   }
 }
 
+// `wi_0` and `wi_1` are names, not a number behind one.
+TEST_F(TfTarget, KeepsTheGatedFeedForwardOfT5) {
+  const auto source = fs::path(TRANSFORMERS_TEST_DATA) / "t5/models/T5ForConditionalGeneration_v1_1";
+  (void)convert_checkpoint(source, at("gated"), kBundle);
+  (void)convert_checkpoint(at("gated"), at("back"), {.to = "safetensors"});
+  EXPECT_EQ(values_of(at("back")), values_of(source));
+}
+
 // What TensorFlow programs wrote comes back variable for variable; only their optimizers' state does not.
 TEST_F(TfTarget, WritesTheVariablesThatTensorFlowWrote) {
   for (const std::string model : {"albert", "bert", "t5"}) {

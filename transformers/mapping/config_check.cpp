@@ -6,6 +6,7 @@
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/mapping/dialects.h"
+#include "transformers/mapping/int8.h"
 #include "transformers/mapping/key_match.h"
 #include "transformers/mapping/ops.h"
 
@@ -27,6 +28,26 @@ constexpr EmbeddingRow kEmbeddings[] = {
     {"shared.weight", {"vocab_size"}, {"d_model"}},
     {"**embeddings.position_embeddings.weight", {"max_position_embeddings"}, {"embedding_size", "hidden_size"}},
     {"**wpe.weight", {"n_positions", "max_position_embeddings"}, {"n_embd", "hidden_size"}},
+};
+
+// Vectors as wide as the model.
+struct NormRow {
+  std::string_view tensor;
+  Names size;
+};
+constexpr NormRow kNorms[] = {
+    {"model.norm.weight", {"hidden_size"}},
+    {"**input_layernorm.weight", {"hidden_size"}},
+    {"**post_attention_layernorm.weight", {"hidden_size"}},
+    {"**embeddings.LayerNorm.weight", {"embedding_size", "hidden_size"}},
+    {"**output.LayerNorm.weight", {"hidden_size"}},
+    {"**layernorm_before.weight", {"hidden_size"}},
+    {"**layernorm_after.weight", {"hidden_size"}},
+    {"**ln_1.weight", {"n_embd", "hidden_size"}},
+    {"**ln_2.weight", {"n_embd", "hidden_size"}},
+    {"**ln_f.weight", {"n_embd", "hidden_size"}},
+    {"**.layer_norm.weight", {"d_model"}},
+    {"**final_layer_norm.weight", {"d_model"}},
 };
 
 struct LayerRow {
@@ -84,6 +105,14 @@ void check_size(const Json& config, const Names& names, std::string_view tensor,
     out.push_back(str(quote(used), " is ", stated->as_int(), ", but ", quote(tensor), " has ", found, " ", what));
 }
 
+void check_norm(const Json& config, const NormRow& row, std::string_view tensor, std::span<const int64_t> shape,
+                std::vector<std::string>& out) {
+  std::string_view used;
+  const auto* stated = find_integer(config, row.size, used);
+  if (stated && (shape.size() != 1 || shape[0] != stated->as_int()))
+    out.push_back(str(quote(used), " is ", stated->as_int(), ", but ", quote(tensor), " has the shape ", shape));
+}
+
 // The number behind `before`, which begins a segment of the name; -1 when there is none.
 int64_t layer_in(std::string_view name, std::string_view before) {
   const auto at = name.find(before);
@@ -96,18 +125,33 @@ int64_t layer_in(std::string_view name, std::string_view before) {
 
 }  // namespace
 
-std::vector<std::string> check_config(const CheckpointReader& reader, const Json& config) {
+std::vector<std::string> check_config_types(const Json& config) {
   std::vector<std::string> out;
   for (const auto name : kIntegers)
     if (const auto* value = config.find(name);
         value && (value->is_string() || (value->is_number() && !value->is_int())))
       out.push_back(str(quote(name), " is ", value->dump(), ", expected an integer"));
+  return out;
+}
+
+std::vector<std::string> check_config(const CheckpointReader& reader, const Json& config) {
+  std::vector<std::string> out;
   std::map<const LayerRow*, int64_t> layers;
   const auto& dialect = dialect_of(reader);
+  const bool is_int8 = is_int8_checkpoint(reader);
   for (const auto& entry : reader.entries()) {
     const auto ours = dialect.to_model(config, entry.name, entry.shape);
     if (!ours) continue;
     const auto shape = shape_after(ours->op, std::span<const int64_t>(entry.shape));
+    bool is_known = false;
+    for (const auto& row : kNorms)
+      if (key_matches(row.tensor, ours->name)) {
+        check_norm(config, row, entry.name, shape, out);
+        is_known = true;
+      }
+    for (const auto& row : kEmbeddings) is_known |= key_matches(row.tensor, ours->name);
+    if (is_known && !is_int8 && !info(entry.dtype).is_floating && !info(entry.dtype).is_quantized)
+      out.push_back(str(quote(entry.name), " holds ", info(entry.dtype).name, ", expected floating numbers"));
     for (const auto& row : kEmbeddings)
       if (shape.size() == 2 && key_matches(row.tensor, ours->name)) {
         check_size(config, row.rows, entry.name, shape[0], "rows", out);

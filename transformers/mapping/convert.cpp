@@ -173,7 +173,7 @@ class Converter {
     const bool is_copy = is_gguf && !options_.dtype && !wanted_.block_type;
     GgufExportOptions options{
         .dtype = wanted_.block_type.value_or(options_.dtype ? *wanted_.dtype : prevailing_type(*view_)),
-        .name = options_.name};
+        .name = out.model_name};
     auto exported = is_copy ? GgufExport{.metadata = view_->metadata()}
                             : export_gguf(*view_, config_, is_gguf ? GgufTokenizerFiles{} : tokenizer_files(), options);
     std::map<std::string, Origin> origins;

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "transformers/base/error.h"
+#include "transformers/base/logging.h"
 #include "transformers/base/parallel.h"
 #include "transformers/base/strings.h"
 #include "transformers/dtypes/quants.h"
@@ -56,6 +57,25 @@ bool is_castable(DataType type) {
   return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
 }
 
+Overflows::Overflows(DataType to)
+    : to_(to),
+      limit_(to == DataType::F16    ? 65520.0F
+             : to == DataType::BF16 ? 0x1.ffp+127F
+                                    : std::numeric_limits<float>::infinity()) {}
+
+void Overflows::look(std::span<const float> values) {
+  if (std::isinf(limit_)) return;
+  const auto count = std::count_if(values.begin(), values.end(),
+                                   [&](float value) { return std::abs(value) >= limit_ && !std::isinf(value); });
+  if (count > 0) count_ += count;
+}
+
+void Overflows::tell(std::string_view name) const {
+  if (count_ > 0)
+    logging::warning(str(quote(name), ": ", count_.load(), " values are too large for ", info(to_).name,
+                         " and became infinite; choose a type that holds them"));
+}
+
 SharedBytes cast_bytes(const SharedBytes& data, DataType from, DataType to, std::string_view name) {
   if (from == to) return data;
   if (!(is_castable(from) || info(from).is_quantized) || !is_castable(to) || to == DataType::F64)
@@ -63,12 +83,15 @@ SharedBytes cast_bytes(const SharedBytes& data, DataType from, DataType to, std:
   const auto elements = elements_of(data.bytes.size(), from);
   std::shared_ptr<std::byte[]> out(new std::byte[elements * static_cast<size_t>(info(to).block_bytes)]);
   const std::span<std::byte> target(out.get(), elements * static_cast<size_t>(info(to).block_bytes));
+  Overflows overflows(to);
   for_pieces(elements, [&](size_t first, size_t count) {
     std::vector<float> values(count);
     to_floats(from, piece_of(data.bytes, from, first, count), values);
+    overflows.look(values);
     const auto width = static_cast<size_t>(info(to).block_bytes);
     quantize(to, values, target.subspan(first * width, count * width));
   });
+  overflows.tell(name);
   return {.bytes = target, .owner = out};
 }
 

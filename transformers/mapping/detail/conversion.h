@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -34,5 +36,19 @@ struct Int8Matrix {
 [[nodiscard]] Int8Matrix quantize_int8(const SharedBytes& data, DataType type, int64_t rows, int64_t columns,
                                        std::string_view name);
 [[nodiscard]] SquaredError compare_int8(const SharedBytes& before, DataType type, const Int8Matrix& after);
+
+/// Counts finite values that become infinite in a narrower type, from any thread.
+class Overflows {
+ public:
+  explicit Overflows(DataType to);
+  void look(std::span<const float> values);
+  /// Warns, naming the tensor, when there were any.
+  void tell(std::string_view name) const;
+
+ private:
+  DataType to_;
+  float limit_;  // the least number that is rounded up to infinity
+  std::atomic<int64_t> count_ = 0;
+};
 
 }  // namespace transformers::detail

@@ -45,6 +45,7 @@ void check_convert_options(const std::filesystem::path& destination, const Conve
     throw ValueError(str("files of the format ", target.name, " are not cut into shards; leave the shard size out"));
   if (detail::is_single_file(target, destination) && (options.max_shard_size || options.variant))
     throw ValueError(str(destination, ": one file has no shards and no variant; name a folder instead"));
+  detail::check_name(target, destination);
   static_cast<void>(detail::wanted_of(target, options));
 }
 

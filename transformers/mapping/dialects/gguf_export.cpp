@@ -145,6 +145,11 @@ GgufExport export_gguf(const CheckpointReader& source, const Json& config, const
     tensors.erase(tensors.begin() + (output - tensors.data()));
     output = nullptr;
   }
+  // Outputs that are not scaled although the weights are tied: a file says it by an output matrix of its own.
+  if (!is_gguf && !output && embedding && !config.get("scale_decoder_outputs", true)) {
+    tensors.push_back({embedding->entry, {.name = std::string(kOutput)}});
+    output = &tensors.back();
+  }
   for (const auto& placed : tensors)
     out.entries.push_back(entry_for(source, placed, placed.target.name == (output ? kOutput : kEmbedding), options));
   if (is_gguf || !gguf_architecture_for(config).has_rope_factors) return out;

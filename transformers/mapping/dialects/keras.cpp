@@ -159,10 +159,6 @@ std::string normal(std::string_view key, const FrameworkArchitecture* row) {
   return without_alias(replace_all(replace_all(key, "_._", "."), "/", "."), row);
 }
 
-bool is_number(std::string_view part) {
-  return !part.empty() && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 std::string spell(std::string_view name, const FrameworkArchitecture& row, const Json& config) {
   const auto parts = split(name, '.');
   const auto joint = row.numbered.empty() ? std::string_view("_._") : row.numbered;
@@ -174,7 +170,7 @@ std::string spell(std::string_view name, const FrameworkArchitecture& row, const
     out = snake_case("TF" + model);
   }
   for (const auto& part : parts) {
-    if (!out.empty()) out += is_number(part) ? joint : "/";
+    if (!out.empty()) out += is_digits(part) ? joint : "/";
     out += part;
   }
   return out + ":0";

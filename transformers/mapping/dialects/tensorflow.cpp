@@ -110,17 +110,14 @@ constexpr std::string_view kIgnored[] = {
     "_CHECKPOINTABLE_OBJECT_GRAPH",
 };
 
-bool is_number(std::string_view part) {
-  return !part.empty() && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-// `layer_0` and `block_000` become parts and plain numbers.
+// `layer_0` and `block_000` become parts and plain numbers; T5's gated feed-forward has matrices that are called so.
 std::string normal(std::string_view key, const FrameworkArchitecture* /*row*/) {
   std::string out;
   for (const auto& part : split(key, '/')) {
     if (!out.empty()) out += '.';
     const auto at = part.rfind('_');
-    const bool is_numbered = at != std::string::npos && at > 0 && is_number(std::string_view(part).substr(at + 1));
+    const bool is_numbered = at != std::string::npos && at > 0 && part != "wi_0" && part != "wi_1" &&
+                             is_digits(std::string_view(part).substr(at + 1));
     if (!is_numbered) {
       out += part;
       continue;
@@ -136,7 +133,7 @@ std::string normal(std::string_view key, const FrameworkArchitecture* /*row*/) {
 std::string spell(std::string_view name, const FrameworkArchitecture& row, const Json& /*config*/) {
   std::string out;
   for (const auto& part : split(name, '.')) {
-    if (!is_number(part)) {
+    if (!is_digits(part)) {
       out += (out.empty() ? "" : "/") + std::string(part);
       continue;
     }

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/mapping/dialects/detail/gguf_fields.h"
 
@@ -213,13 +214,26 @@ constexpr GgufField kT5Fields[] = {
     {"decoder_start_token_id", "decoder_start_token_id", GgufKind::Token, true},
 };
 
+constexpr std::string_view kT5FeedForward = "feed_forward_proj";  // our own key; llama.cpp knows relu and gated-gelu
+
 void finish_t5(const GgufKeys& keys, Json& config) {
   const auto& reader = keys.reader();
   if (reader.find("enc.blk.1.attn_rel_b.weight"))
     keys.refuse("has a relative position bias in every layer: this is UMT5, which is not supported");
-  // The reference takes every file for a gated one and leaves the blocks of T5 1.0 without weights. No file names the
-  // activation, which stays the default, relu, as in the reference.
-  config["is_gated_act"] = reader.find("enc.blk.0.ffn_gate.weight") != nullptr;
+  // The reference takes every file for a gated one and leaves the blocks of T5 1.0 without weights. Only files of ours
+  // name the activation.
+  const bool is_gated = reader.find("enc.blk.0.ffn_gate.weight") != nullptr;
+  config["is_gated_act"] = is_gated;
+  if (const auto kind = keys.text(kT5FeedForward)) {
+    if (*kind != (is_gated ? "gated-gelu" : "relu"))
+      keys.impossible(kT5FeedForward, quote(*kind), is_gated ? "gated-gelu" : "relu");
+    config["feed_forward_proj"] = *kind;
+  } else if (is_gated) {
+    logging::warning(
+        str(keys.full("feed_forward_proj"),
+            " is not in the file, so that its gated feed-forward takes relu, as in the reference; most such "
+            "models were trained with gelu: set feed_forward_proj to \"gated-gelu\" for them"));
+  }
 }
 
 void state_t5(GgufFields& fields) {
@@ -227,6 +241,7 @@ void state_t5(GgufFields& fields) {
   fields.set("attention.value_length", fields.integer("d_kv"));
   if (!fields.has("attention.head_count_kv")) fields.set("attention.head_count_kv", fields.integer("num_heads"));
   if (!fields.has("decoder_block_count")) fields.set("decoder_block_count", fields.integer("num_layers"));
+  if (const auto* kind = fields.find("feed_forward_proj")) fields.set(kT5FeedForward, *kind);
   if (!fields.has("decoder_start_token_id"))
     fields.set("decoder_start_token_id", fields.config().get("pad_token_id", 0));
 }

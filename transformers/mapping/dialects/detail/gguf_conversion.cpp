@@ -8,6 +8,7 @@
 #include "transformers/base/parallel.h"
 #include "transformers/base/strings.h"
 #include "transformers/dtypes/quants.h"
+#include "transformers/mapping/detail/conversion.h"
 #include "transformers/mapping/ops.h"
 
 namespace transformers::detail {
@@ -30,7 +31,8 @@ size_t bytes_for(DataType dtype, int64_t elements) {
 using Bytes = std::vector<std::byte>;
 
 // Row by row, so that no second copy of the tensor comes to be.
-Bytes recast(std::span<const std::byte> bytes, DataType from, DataType to, const Rows& rows) {
+Bytes recast(std::span<const std::byte> bytes, DataType from, DataType to, const Rows& rows, std::string_view name) {
+  Overflows overflows(to);
   const size_t from_width = bytes_for(from, rows.elements), to_width = bytes_for(to, rows.elements);
   Bytes out(static_cast<size_t>(rows.count) * to_width);
   constexpr int64_t kLeastElements = 1 << 16;  // for which a thread is worth its while
@@ -40,9 +42,11 @@ Bytes recast(std::span<const std::byte> bytes, DataType from, DataType to, const
     const auto begin = static_cast<int64_t>(part) * step;
     for (int64_t row = begin; row < std::min(begin + step, rows.count); ++row) {
       dequantize(from, bytes.subspan(static_cast<size_t>(row) * from_width, from_width), values);
+      overflows.look(values);
       quantize(to, values, std::span(out).subspan(static_cast<size_t>(row) * to_width, to_width));
     }
   });
+  overflows.tell(name);
   return out;
 }
 
@@ -70,7 +74,8 @@ SharedBytes convert_for_gguf(const CheckpointReader& source, const CheckpointEnt
   const auto data = undone(source.bytes(entry), entry, target);
   if (entry.dtype == dtype) return data;
   try {
-    return owned(recast(data.bytes, entry.dtype, dtype, Rows(shape_after(inverse_of(target.op), entry.shape))));
+    return owned(
+        recast(data.bytes, entry.dtype, dtype, Rows(shape_after(inverse_of(target.op), entry.shape)), entry.name));
   } catch (const ValueError& error) {
     throw ValueError(str(quote(entry.name), " as ", quote(target.name), ": ", error.what()));
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <string>
 
 #include "transformers/base/error.h"
@@ -76,7 +77,8 @@ void state_field(GgufFields& fields, const GgufField& row) {
   const Json* value = fields.find(row.field);
   if (!value) return;
   if (row.kind == GgufKind::Positive) {
-    if (!value->is_number()) fields.refuse(row.field, str("is ", value->dump(), ", expected a number"));
+    if (!value->is_number() || !std::isfinite(value->as_double()) || value->as_double() <= 0)
+      fields.refuse(row.field, str("is ", value->dump(), ", expected a finite number above 0"));
     return fields.set(row.suffix, value->as_double());
   }
   if (row.kind == GgufKind::Token && value->is_array()) {  // several ends of sequence: the format has room for one
@@ -84,8 +86,9 @@ void state_field(GgufFields& fields, const GgufField& row) {
     value = &value->as_array()[0];
   }
   if (row.kind == GgufKind::Token && value->is_int() && value->as_int() < 0) return;  // none
-  if (!value->is_int() || value->as_int() < 0)
-    fields.refuse(row.field, str("is ", value->dump(), ", expected an integer of at least 0"));
+  const int64_t least = row.kind == GgufKind::Token ? 0 : 1;
+  if (!value->is_int() || value->as_int() < least)
+    fields.refuse(row.field, str("is ", value->dump(), ", expected an integer of at least ", least));
   fields.set(row.suffix, *value);
 }
 

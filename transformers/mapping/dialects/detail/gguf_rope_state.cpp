@@ -13,12 +13,11 @@ namespace {
   throw ValueError(str("a config cannot be written as GGUF: its rotary embedding ", reason));
 }
 
-// `rope_parameters`, or what old configs have in its place.
+// `rope_parameters`, or what old configs have in its place, which wins as it does when a model is built.
 Json rope_of(const Json& config) {
   Json rope = Json::object();
-  for (const auto* name : {"rope_scaling", "rope_parameters"})
-    if (const auto* given = config.find(name); given && given->is_object())
-      for (const auto& [key, value] : given->as_object()) rope[key] = value;
+  for (const auto* name : {"rope_parameters", "rope_scaling"})
+    if (const auto* given = config.find(name); given && given->is_object()) rope = *given;
   if (const auto* theta = config.find("rope_theta"); theta && !rope.contains("rope_theta")) rope["rope_theta"] = *theta;
   if (const auto* type = rope.find("type"); type && !rope.contains("rope_type")) rope["rope_type"] = Json(*type);
   return rope;
