@@ -14,8 +14,8 @@
 #include "support.h"
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
+#include "transformers/config/unsupported_generation.h"
 #include "transformers/generation/logits_processors.h"
-#include "transformers/generation/unsupported.h"
 
 namespace transformers {
 namespace {
@@ -125,11 +125,24 @@ TEST_F(GPT2Generate, RefusesNumbersThatMakeNoSense) {
 }
 
 // X01
+TEST_F(GPT2Generate, SaysNothingWhereNoTokenIsLeft) {
+  Json all = Json::list();
+  for (int64_t id = 0; id < model->config->get("vocab_size").as_int(); ++id) all.push_back(id);
+  EXPECT_THAT(error_of(*model, prompt, {.kwargs = Json::Object{{"max_new_tokens", 2}, {"suppress_tokens", all}}}),
+              HasSubstr("every token excluded"));
+  EXPECT_THAT(error_of(*model, prompt, with(R"({"max_new_tokens": 2, "forced_eos_token_id": 100000})")),
+              HasSubstr("forced_eos_token_id is 100000"));
+  const at::NoGradGuard no_grad;
+  model->parameters()[0].fill_(std::numeric_limits<float>::quiet_NaN());
+  EXPECT_THAT(error_of(*model, prompt, with(R"({"max_new_tokens": 2})")), HasSubstr("NaN"));
+}
+
+// X01
 TEST_F(GPT2Generate, RefusesWhatNoMemoryHolds) {
   for (const auto* huge : {R"({"max_new_tokens": 1, "cache_implementation": "static", "max_cache_len": 2000000000,
                                "do_sample": true, "num_return_sequences": 1000})",
                            R"({"max_new_tokens": 1, "do_sample": true, "num_return_sequences": 2000000000})"})
-    EXPECT_THAT(error_of(*model, prompt, with(huge)), HasSubstr("this machine has")) << huge;
+    EXPECT_THAT(error_of(*model, prompt, with(huge)), HasSubstr("are free")) << huge;
 }
 
 // X01

@@ -60,7 +60,7 @@ class PretrainedConfig {
   /// What its fields must fulfil beyond what their names imply; see check_constraints.
   [[nodiscard]] virtual std::span<const Constraint> constraints() const { return {}; }
 
-  /// The config of a folder, a config.json, a GGUF file or a cached Hub id, of the class that its `model_type` names.
+  /// The config of a folder, a config.json, a GGUF file or a Hub id, of the class that its `model_type` names.
   /// `BertConfig::from_pretrained` gives a BertConfig and warns when the file is of another type; so for the two below.
   /// Throws OSError for the file, ValueError naming it and the field. The three need the library `transformers`.
   [[nodiscard]] static std::shared_ptr<PretrainedConfig> from_pretrained(

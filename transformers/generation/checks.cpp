@@ -1,13 +1,12 @@
 #include "transformers/generation/detail/checks.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "transformers/base/error.h"
+#include "transformers/base/memory.h"
 #include "transformers/base/strings.h"
 #include "transformers/config/config_field.h"
-#include "transformers/generation/limits.h"
+#include "transformers/config/generation_limits.h"
 #include "transformers/generation/logits_processors.h"
 
 namespace transformers::detail {
@@ -33,12 +32,12 @@ void check_numbers(const GenerationConfig& config) {
 }
 
 void check_memory(std::string_view field, int64_t value, double size_bytes) {
-  const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-  if (memory <= 0 || size_bytes <= memory) return;
+  const auto memory = available_memory_bytes();
+  if (size_bytes <= static_cast<double>(memory)) return;
   constexpr double kMost = 9e18;
   throw ValueError(str("generate: ", field, " is ", value, ", which takes ",
-                       human_bytes(static_cast<int64_t>(std::min(size_bytes, kMost))),
-                       " or more, and this machine has ", human_bytes(static_cast<int64_t>(memory)), "; ask for less"));
+                       human_bytes(static_cast<int64_t>(std::min(size_bytes, kMost))), " or more, and ",
+                       human_bytes(memory), " are free; ask for less"));
 }
 
 double cache_bytes_per_token(const PreTrainedModel& model) {

@@ -9,6 +9,7 @@
 #include <ATen/ops/softmax.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
@@ -132,6 +133,7 @@ class Generation {
 
   void check_static_cache(int64_t length) const {
     const auto rows = static_cast<double>(plan_.prompt.size(0));
+    if (!plan_.device.is_cpu()) return;
     detail::check_memory("the length of a static cache", length,
                          static_cast<double>(length) * rows * detail::cache_bytes_per_token(model_));
   }
@@ -176,15 +178,25 @@ class Generation {
 
   // (batch)
   at::Tensor choose(const at::Tensor& scores) {
-    if (!does_sample_) return scores.argmax(-1);
+    if (!does_sample_) {
+      const auto best = scores.argmax(-1);
+      const auto score = scores.gather(-1, best.unsqueeze(-1));
+      if (score.isnan().logical_or_(score.eq(-std::numeric_limits<double>::infinity())).any().item<bool>())
+        refuse_scores();
+      return best;
+    }
     const auto probs = at::softmax(scores, -1);
     try {
       return at::multinomial(probs, 1, /*replacement=*/false, generator_).squeeze(1);
     } catch (const c10::Error&) {
-      throw ValueError(str("generate: the scores of token ", ids_.length(),
-                           " are no distribution (NaN, infinite, or every "
-                           "token excluded); check the model's weights, its dtype and the processors"));
+      refuse_scores();
     }
+  }
+
+  [[noreturn]] void refuse_scores() const {
+    throw ValueError(str("generate: the scores of token ", ids_.length(),
+                         " are no distribution (NaN, infinite, or every "
+                         "token excluded); check the model's weights, its dtype and the processors"));
   }
 
   // Adds a token to each row; true when every row is done.
@@ -241,5 +253,7 @@ GenerateResult PreTrainedModel::generate(const ModelInputs& inputs, const Genera
     throw RuntimeError(str(model_class().name, ": generate: ", error.what_without_backtrace()));
   }
 }
+
+GenerateResult PreTrainedModel::generate(const ModelInputs& inputs) { return generate(inputs, {}); }
 
 }  // namespace transformers

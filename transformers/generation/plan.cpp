@@ -88,6 +88,9 @@ class Planner {
       pad_is_guessed_ = true;
     }
     if (plan_.pad && !plan_.eos.empty() && *plan_.pad >= 0) check_token(model_, *plan_.pad, "pad_token_id");
+    if (c.forced_bos_token_id) check_token(model_, *c.forced_bos_token_id, "forced_bos_token_id");
+    for (const int64_t id : token_ids(c.forced_eos_token_id, "forced_eos_token_id"))
+      check_token(model_, id, "forced_eos_token_id");
     plan_.use_cache = c.use_cache.value_or(true);
   }
 
@@ -238,7 +241,8 @@ class Planner {
     if (count == 1) return;
     const auto vocab = static_cast<double>(vocab_size(model_).value_or(1));
     const double row_bytes = vocab * 4 + static_cast<double>(plan_.prompt.size(1)) * cache_bytes_per_token(model_);
-    check_memory("num_return_sequences", count, static_cast<double>(count) * static_cast<double>(batch_) * row_bytes);
+    if (plan_.device.is_cpu())
+      check_memory("num_return_sequences", count, static_cast<double>(count) * static_cast<double>(batch_) * row_bytes);
     const auto repeat = [&](at::Tensor& tensor) {
       if (tensor.defined() && tensor.dim() > 0) tensor = tensor.repeat_interleave(count, 0);
     };

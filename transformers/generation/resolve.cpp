@@ -2,9 +2,9 @@
 #include "transformers/base/error.h"
 #include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
+#include "transformers/config/unsupported_generation.h"
 #include "transformers/generation/detail/checks.h"
 #include "transformers/generation/detail/plan.h"
-#include "transformers/generation/unsupported.h"
 
 namespace transformers::detail {
 

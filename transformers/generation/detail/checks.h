@@ -7,7 +7,7 @@
 
 namespace transformers::detail {
 
-/// Throws ValueError unless generation/limits.h takes `value` for the field; gives it back.
+/// Throws ValueError unless config/generation_limits.h takes `value` for the field; gives it back.
 double checked_number(std::string_view field, double value);
 
 /// Every number of the config that has an effect: those of sampling only count with do_sample.
