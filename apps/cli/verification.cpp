@@ -1,5 +1,7 @@
 #include "apps/cli/verification.h"
 
+#include <set>
+
 #include "transformers/base/error.h"
 #include "transformers/base/strings.h"
 #include "transformers/checkpoint/verify.h"
@@ -14,36 +16,53 @@ namespace {
 namespace fs = std::filesystem;
 
 // A file that is no JSON is damaged; one that this version cannot run may be sound.
-void check_tokenizer(const fs::path& folder, std::vector<Finding>& findings) {
-  const auto file = folder / "tokenizer.json";
+void check_tokenizer(const Snapshot& snapshot, std::vector<Finding>& findings) {
+  snapshot.fetch_tokenizer();
+  const auto file = snapshot.folder / "tokenizer.json";
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return;
   auto severity = Severity::Error;
   try {
     static_cast<void>(Json::parse_file(file, int64_t{256} << 20));
     severity = Severity::Warning;
-    static_cast<void>(AutoTokenizer::from_pretrained(folder, {.local_files_only = true}));
+    static_cast<void>(AutoTokenizer::from_pretrained(snapshot.folder, {.local_files_only = true}));
   } catch (const Error& error) {
     findings.push_back({.severity = severity, .file = file, .key = {}, .message = error.what()});
   }
+}
+
+// Whether the user named one file, not the folder or repository that it lies in.
+bool names_file(const Snapshot& snapshot) {
+  std::error_code ignored;
+  return !snapshot.remote && !snapshot.weights_file.empty() && !fs::is_directory(snapshot.source, ignored);
 }
 
 }  // namespace
 
 std::vector<Finding> verify_model(const Snapshot& snapshot,
                                   std::span<const std::unique_ptr<CheckpointReader>> checkpoints, const Json& config) {
-  const auto path = snapshot.weights_file.empty() ? snapshot.folder : snapshot.weights_file;
+  const bool is_file = names_file(snapshot);
   std::vector<Finding> findings;
-  if (checkpoints.empty())
-    findings.push_back({.file = snapshot.folder, .message = "holds no weights of a format that this version reads"});
-  else
-    findings = verify_checkpoint(path);
+  const auto add = [&](const fs::path& file, std::vector<std::string> messages) {
+    for (auto& message : messages) findings.push_back({.file = file, .key = {}, .message = std::move(message)});
+  };
+  if (!checkpoints.empty())
+    findings = verify_checkpoint(is_file ? snapshot.weights_file : snapshot.folder);
+  else if (!is_file)
+    add(snapshot.folder, {"holds no weights of a format that this version reads"});
+
+  const bool describes_itself = !checkpoints.empty() && checkpoints.front()->dialect() == "gguf";
+  const auto described_in = describes_itself ? checkpoints.front()->files().front() : snapshot.folder / "config.json";
+  if (config.is_object()) add(described_in, check_config_types(config));
   for (const auto& reader : checkpoints)
-    if (config.is_object())
-      for (auto& message : check_config(*reader, config))
-        findings.push_back({.file = snapshot.file("config.json"), .message = std::move(message)});
-  for (auto& finding : hub::verify_downloads(path)) findings.push_back(std::move(finding));
-  if (snapshot.weights_file.empty()) check_tokenizer(snapshot.folder, findings);
+    if (config.is_object()) add(described_in, check_config(*reader, config));
+
+  std::set<fs::path> downloads{is_file ? snapshot.weights_file : snapshot.folder};
+  if (is_file)
+    for (const auto& reader : checkpoints) downloads.insert(reader->files().begin(), reader->files().end());
+  for (const auto& path : downloads)
+    for (auto& finding : hub::verify_downloads(path)) findings.push_back(std::move(finding));
+  if (!is_file) check_tokenizer(snapshot, findings);
   return findings;
 }
 

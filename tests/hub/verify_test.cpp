@@ -5,8 +5,10 @@
 
 #include <fstream>
 
+#include "transformers/base/files.h"
 #include "transformers/base/strings.h"
 #include "transformers/base/temporary_folder.h"
+#include "transformers/hub/cache.h"
 #include "transformers/hub/hash.h"
 
 namespace transformers::hub {
@@ -72,6 +74,24 @@ TEST_F(VerifyDownloads, FindsContentsThatAreNotTheirHashes) {
 TEST_F(VerifyDownloads, FindsBlobsThatAreGone) {
   fs::remove(fs::canonical(snapshot_ / "config.json"));
   EXPECT_THAT(findings(snapshot_), ElementsAre(HasSubstr("is gone from the cache")));
+}
+
+// Caches without links hold copies; what the listing says of them counts.
+TEST_F(VerifyDownloads, KnowsTheHashesOfCopies) {
+  Sha256 hash;
+  hash.update("weights");
+  FileTree tree;
+  tree["config.json"] = {.size_bytes = 2, .blob = git_hash("{}"), .git_id = git_hash("{}")};
+  tree["model.safetensors"] = {.size_bytes = 7, .blob = hash.hex(), .git_id = git_hash("pointer")};
+  RepoCache(folder_.path(), "org/name").note_tree(std::string(40, 'a'), tree);
+  for (const auto* name : {"config.json", "model.safetensors"}) {
+    const auto text = read_text(snapshot_ / name);
+    fs::remove(snapshot_ / name);
+    write(snapshot_ / name, text);
+  }
+  EXPECT_THAT(findings(snapshot_), IsEmpty());
+  write(snapshot_ / "model.safetensors", "weighty");
+  EXPECT_THAT(findings(snapshot_), ElementsAre(HasSubstr("E model.safetensors: does not have the SHA-256")));
 }
 
 TEST_F(VerifyDownloads, LeavesFilesWithoutAHashAlone) {

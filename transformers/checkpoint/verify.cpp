@@ -86,6 +86,7 @@ class Verifier {
       error(file, reason.what());
       return nullptr;
     }
+    if (reader->entries().empty()) error(file, "holds no tensors");
     for (const auto& entry : reader->entries()) {
       const bool is_empty = std::find(entry.shape.begin(), entry.shape.end(), 0) != entry.shape.end();
       if (is_empty) warn(file, str("the tensor has no elements: its shape is ", entry.shape), entry.name);

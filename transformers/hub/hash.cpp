@@ -83,4 +83,12 @@ std::string file_sha256(const std::filesystem::path& file) {
   return hash.hex();
 }
 
+std::string file_git_hash(const std::filesystem::path& file) {
+  const auto mapped = MappedFile::open(file);
+  Sha1 hash;
+  hash.update(git_blob_header(static_cast<int64_t>(mapped->bytes().size())));
+  hash.update(mapped->bytes());
+  return hash.hex();
+}
+
 }  // namespace transformers::hub

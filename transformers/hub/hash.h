@@ -47,5 +47,7 @@ class Sha1 final : public BlockHash<5> {
 
 /// SHA-256 of a whole file. Throws FileNotFoundError, OSError.
 [[nodiscard]] std::string file_sha256(const std::filesystem::path& file);
+/// What `git hash-object` gives for a file. Throws FileNotFoundError, OSError.
+[[nodiscard]] std::string file_git_hash(const std::filesystem::path& file);
 
 }  // namespace transformers::hub

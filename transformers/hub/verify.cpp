@@ -1,10 +1,14 @@
 #include "transformers/hub/verify.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdlib>
 #include <optional>
 
+#include "transformers/base/error.h"
 #include "transformers/base/files.h"
 #include "transformers/base/strings.h"
+#include "transformers/hub/cache.h"
 #include "transformers/hub/hash.h"
 #include "transformers/hub/names.h"
 
@@ -25,14 +29,35 @@ std::optional<std::string> hash_of_blob(const fs::path& link) {
   return target.filename().native();
 }
 
+// The listing of the commit that a snapshot of the cache is of: caches without links have copies of the blobs.
+FileTree tree_of(const fs::path& folder) {
+  constexpr std::string_view kKind = "models--";
+  const auto repo = folder.parent_path().parent_path();
+  const auto commit = folder.filename().native(), name = repo.filename().native();
+  if (folder.parent_path().filename() != "snapshots" || !is_commit(commit) || !name.starts_with(kKind)) return {};
+  const auto id = replace_all(name.substr(kKind.size()), "--", "/");
+  if (!is_repo_id(id)) return {};
+  return RepoCache(repo.parent_path(), id).tree(commit).value_or(FileTree());
+}
+
 // What the Python client notes beside the files of a `local_dir`: three lines, commit, hash and the time in seconds.
 struct Note {
   std::string hash = {};
   double seconds = 0;
 };
+constexpr std::string_view kNotes = ".cache/huggingface/download";
 
-std::optional<Note> note_of(const fs::path& folder, const fs::path& file) {
-  auto path = folder / ".cache/huggingface/download" / file.lexically_relative(folder);
+// The `local_dir` that a folder is, or lies in; empty when it is none.
+fs::path local_dir_of(const fs::path& folder) {
+  std::error_code ignored;
+  for (auto path = fs::absolute(folder).lexically_normal(); path.has_relative_path(); path = path.parent_path())
+    if (fs::is_directory(path / kNotes, ignored)) return path;
+  return {};
+}
+
+std::optional<Note> note_of(const fs::path& local_dir, const fs::path& file) {
+  if (local_dir.empty()) return std::nullopt;
+  auto path = local_dir / kNotes / fs::absolute(file).lexically_normal().lexically_relative(local_dir);
   path += ".metadata";
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) return std::nullopt;
@@ -43,12 +68,7 @@ std::optional<Note> note_of(const fs::path& folder, const fs::path& file) {
 }
 
 bool has_hash(const fs::path& file, std::string_view expected) {
-  if (is_sha256(expected)) return file_sha256(file) == expected;
-  const auto mapped = MappedFile::open(file);
-  Sha1 hash;
-  hash.update(git_blob_header(static_cast<int64_t>(mapped->bytes().size())));
-  hash.update(mapped->bytes());
-  return hash.hex() == expected;
+  return (is_sha256(expected) ? file_sha256(file) : file_git_hash(file)) == expected;
 }
 
 // Seconds since 1970.
@@ -59,12 +79,15 @@ double time_of_change(const fs::path& file) {
 
 class Verifier {
  public:
-  explicit Verifier(fs::path folder) : folder_(std::move(folder)) {}
+  explicit Verifier(fs::path folder)
+      : folder_(std::move(folder)), local_dir_(local_dir_of(folder_)), tree_(tree_of(folder_)) {}
 
   void check(const fs::path& file) {
     if (fs::is_symlink(file)) {
       if (const auto hash = hash_of_blob(file)) check_blob(file, *hash);
-    } else if (const auto note = note_of(folder_, file); note && !has_hash(file, note->hash)) {
+    } else if (const auto entry = tree_.find(file.lexically_relative(folder_).generic_string()); entry != tree_.end()) {
+      if (is_hash(entry->second.blob) && !has_hash(file, entry->second.blob)) add_damaged(file, entry->second.blob);
+    } else if (const auto note = note_of(local_dir_, file); note && !has_hash(file, note->hash)) {
       // The time of the note is that of the end of the download, the file's is a little earlier.
       if (time_of_change(file) > note->seconds + 1)
         add(Severity::Warning, file, "was changed after it had been downloaded");
@@ -95,19 +118,18 @@ class Verifier {
       add_damaged(file, hash);
   }
 
-  fs::path folder_;
+  fs::path folder_, local_dir_;
+  FileTree tree_;
   std::vector<Finding> findings_;
 };
 
-}  // namespace
-
-std::vector<Finding> verify_downloads(const fs::path& path) {
+std::vector<Finding> verify(const fs::path& path) {
   if (!fs::is_directory(path)) {
     Verifier verifier(path.has_parent_path() ? path.parent_path() : ".");
     verifier.check(path);
     return verifier.finish();
   }
-  Verifier verifier(path);
+  Verifier verifier(path.has_filename() ? path : path.parent_path());
   fs::recursive_directory_iterator item(path);
   for (; item != fs::recursive_directory_iterator(); ++item) {
     if (item->is_directory() && (item->path().filename() == ".cache" || item->path().filename() == ".git"))
@@ -116,6 +138,16 @@ std::vector<Finding> verify_downloads(const fs::path& path) {
       verifier.check(item->path());
   }
   return verifier.finish();
+}
+
+}  // namespace
+
+std::vector<Finding> verify_downloads(const fs::path& path) {
+  try {
+    return verify(path);
+  } catch (const fs::filesystem_error& error) {
+    throw OSError(str(error.path1(), ": cannot be examined: ", error.code().message()));
+  }
 }
 
 }  // namespace transformers::hub
