@@ -31,6 +31,11 @@ TEST(Strings, JoinsNamesWithDots) {
   EXPECT_EQ(dotted("", "lm_head"), "lm_head");
 }
 
+TEST(Strings, DigitsAreDecimalAndNothingElse) {
+  EXPECT_TRUE(is_digits("0") && is_digits("0123456789"));
+  for (const auto* text : {"", "-1", "1.", " 1", "a", "\xd9\xa1"}) EXPECT_FALSE(is_digits(text)) << text;
+}
+
 TEST(Strings, TrimsLowersAndReplaces) {
   EXPECT_EQ(trim(" \t\r\n a b \f\v"), "a b");
   EXPECT_EQ(trim(" \n "), "");

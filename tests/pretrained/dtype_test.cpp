@@ -45,6 +45,17 @@ void save_as(const fs::path& folder, at::ScalarType dtype, const Json& fields) {
   write_text_atomic(folder / "config.json", config.dump());
 }
 
+TEST(ModelDtype, IsCastThroughTheBaseClassToo) {  // D02
+  const auto model = AutoModel::from_pretrained(bert(), {}).model;
+  torch::nn::Module& module = *model;
+  module.to(at::kDouble);
+  EXPECT_EQ(model->dtype(), at::kDouble);
+  EXPECT_EQ(model->config->dtype, "float64");
+  module.to(at::kCPU, at::kBFloat16);
+  EXPECT_EQ(model->config->dtype, "bfloat16");
+  EXPECT_THROW(module.to(at::kLong), ValueError);
+}
+
 TEST(ModelDtype, IsTheProcessesDefaultUnlessAsked) {  // D01
   const TemporaryFolder folder;
   save_as(folder.path, at::kHalf, Json::object());

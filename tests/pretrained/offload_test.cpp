@@ -73,7 +73,9 @@ TEST(OffloadStateDict, KeepsTies) {  // L15
 
 TEST(Reading, IsTheSameWithOneThread) {  // P63
   const auto expected = load_by_class_name(llama(), "", {.dtype = "bfloat16"});
+  EXPECT_NE(load_by_class_name(llama(), "", {}).model->read_ahead, nullptr);
   const Variable alone("HF_DEACTIVATE_ASYNC_LOAD", "1");
+  EXPECT_EQ(load_by_class_name(llama(), "", {}).model->read_ahead, nullptr);
   expect_same(*load_by_class_name(llama(), "", {.dtype = "bfloat16"}), *expected);
 }
 

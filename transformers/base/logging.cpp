@@ -18,6 +18,10 @@ Level initial_level() {
   const auto wanted = to_lower_ascii(environment("TRANSFORMERS_VERBOSITY"));
   for (const auto& [name, level] : names)
     if (name == wanted) return level;
+  if (!wanted.empty())
+    std::fprintf(stderr,
+                 "warning: TRANSFORMERS_VERBOSITY is none of detail, debug, info, warning, error, critical; it is "
+                 "taken as warning\n");
   return Level::Warning;
 }
 
@@ -33,7 +37,8 @@ struct Capture::State : Captured {};
 namespace {
 
 struct Registry {
-  std::mutex mutex;
+  std::mutex mutex;           // of all but the observer
+  std::mutex observer_mutex;  // held while it is called, so that it may log
   Level level = initial_level();
   Sink sink;
   ProgressObserver observer;
@@ -83,12 +88,12 @@ void warning_once(std::string_view text, std::string_view category) {
 void deprecated(std::string_view text) { warning_once(text, "FutureWarning"); }
 
 void set_progress_observer(ProgressObserver observer) {
-  const std::lock_guard lock(registry().mutex);
+  const std::lock_guard lock(registry().observer_mutex);
   registry().observer = std::move(observer);
 }
 
 void report_progress(const Progress& progress) {
-  const std::lock_guard lock(registry().mutex);
+  const std::lock_guard lock(registry().observer_mutex);
   if (registry().observer) registry().observer(progress);
 }
 

@@ -54,7 +54,8 @@ class Capture {
 };
 
 /// Progress of a long job, `done` out of `total` in units of `unit`. The library only reports; who shows it is the
-/// observer's business. Default observer: none. Thread-safe.
+/// observer's business. Default observer: none. Thread-safe: calls come from any thread, one at a time. An observer may
+/// log; it must not report progress nor set another observer.
 struct Progress {
   std::string_view phase = {};
   int64_t done = 0, total = 0;

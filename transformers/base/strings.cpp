@@ -63,6 +63,8 @@ std::vector<std::string> split(std::string_view text, char separator) {
   }
 }
 
+bool is_digits(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_digit); }
+
 std::string_view trim(std::string_view text) {
   constexpr std::string_view blanks = " \t\r\n\f\v";
   const auto begin = text.find_first_not_of(blanks);
@@ -191,7 +193,7 @@ struct Numbered {
 Numbered take_number(const std::string& name) {
   auto parts = split(name, '.');
   for (auto& part : parts) {
-    if (part.empty() || part.size() > 9 || !std::all_of(part.begin(), part.end(), is_digit)) continue;
+    if (part.size() > 9 || !is_digits(part)) continue;
     const int64_t number = std::stoll(part);
     part = "{}";
     return {join(parts, "."), number};

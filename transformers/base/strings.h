@@ -51,6 +51,8 @@ template <class... Args>
 [[nodiscard]] std::string join(std::span<const std::string> parts, std::string_view separator);
 [[nodiscard]] std::string join(std::span<const std::string_view> parts, std::string_view separator);
 [[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
+/// True for one decimal digit or more and nothing else.
+[[nodiscard]] bool is_digits(std::string_view text);
 [[nodiscard]] std::string_view trim(std::string_view text);
 [[nodiscard]] std::string to_lower_ascii(std::string_view text);
 /// Replaces every occurrence of `from`, which must not be empty.

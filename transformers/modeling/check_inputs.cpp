@@ -27,12 +27,13 @@ enum class Dim {
   OneOrBatch,
   OneOrTokens,
   OneOrTarget,
+  OneOrHeads,
   Keys,
   Any
 };
-constexpr std::string_view kDimNames[] = {
-    "batch",         "choices",    "tokens",      "target",      "source", "hidden", "past + tokens",
-    "past + target", "1 or batch", "1 or tokens", "1 or target", "keys",   "any"};
+constexpr std::string_view kDimNames[] = {"batch",       "choices",       "tokens",        "target",     "source",
+                                          "hidden",      "past + tokens", "past + target", "1 or batch", "1 or tokens",
+                                          "1 or target", "1 or heads",    "keys",          "any"};
 
 struct Pattern {
   size_t rank = 0;
@@ -52,9 +53,9 @@ struct Rule {
 constexpr Pattern kRows = {2, {Dim::Batch, Dim::Tokens}};
 constexpr Pattern kChoices = {3, {Dim::Batch, Dim::Choices, Dim::Tokens}};  // where a class takes several
 constexpr Pattern kPositions = {2, {Dim::OneOrBatch, Dim::Tokens}};
-constexpr Pattern kAdditive = {4, {Dim::OneOrBatch, Dim::Any, Dim::OneOrTokens, Dim::Keys}};
-constexpr Pattern kAdditiveTarget = {4, {Dim::OneOrBatch, Dim::Any, Dim::OneOrTarget, Dim::Any}};
-constexpr Pattern kAdditiveSource = {4, {Dim::OneOrBatch, Dim::Any, Dim::Any, Dim::Source}};
+constexpr Pattern kAdditive = {4, {Dim::OneOrBatch, Dim::OneOrHeads, Dim::OneOrTokens, Dim::Keys}};
+constexpr Pattern kAdditiveTarget = {4, {Dim::OneOrBatch, Dim::OneOrHeads, Dim::OneOrTarget, Dim::Any}};
+constexpr Pattern kAdditiveSource = {4, {Dim::OneOrBatch, Dim::OneOrHeads, Dim::Any, Dim::Source}};
 constexpr Pattern kEach = {1, {Dim::Batch}};
 constexpr Pattern kEachColumn = {2, {Dim::Batch, Dim::Any}};
 
@@ -218,6 +219,10 @@ class Checker {
       case Dim::OneOrTarget: return known(Dim::Target);
       case Dim::Keys:
         return in_.past_key_values ? kUnknown : known(Dim::Tokens);  // a static cache has more than tokens
+      case Dim::OneOrHeads: {
+        const auto heads = model_.config->get("num_attention_heads");
+        return heads.is_int() ? heads.as_int() : kUnknown;
+      }
       case Dim::Any: return kUnknown;
       default: return known(dim);
     }
@@ -230,7 +235,8 @@ class Checker {
       const auto dim = pattern.dims[i];
       if (dim == Dim::Choices && !model_.takes_choices()) return false;
       if (shape[i] < 1) return false;
-      const bool may_be_one = dim == Dim::OneOrBatch || dim == Dim::OneOrTokens || dim == Dim::OneOrTarget;
+      const bool may_be_one =
+          dim == Dim::OneOrBatch || dim == Dim::OneOrTokens || dim == Dim::OneOrTarget || dim == Dim::OneOrHeads;
       if (may_be_one && shape[i] == 1) continue;
       if (const auto wanted = expected(dim); wanted != kUnknown && shape[i] != wanted) return false;
     }

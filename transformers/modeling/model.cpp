@@ -280,14 +280,14 @@ void convert_tensors(PreTrainedModel& model, const Convert& convert) {
 
 }  // namespace
 
-void PreTrainedModel::to(at::ScalarType wanted) {
+void PreTrainedModel::to(at::ScalarType wanted, bool non_blocking) {
   if (!at::isFloatingType(wanted))
     throw ValueError(str(model_class().name, " cannot be cast to ", std::string(c10::toString(wanted)),
                          ": it is not a floating type"));
   check_movable();
   without_torch_errors(model_class().name, [&] {
     convert_tensors(*this, [&](const at::Tensor& tensor) {
-      return at::isFloatingType(tensor.scalar_type()) ? tensor.detach().to(wanted) : tensor;
+      return at::isFloatingType(tensor.scalar_type()) ? tensor.detach().to(wanted, non_blocking) : tensor;
     });
     refresh_adapters();
   });
@@ -303,13 +303,19 @@ void PreTrainedModel::check_movable() const {
     logging::warning(str(model_class().name, " was placed by a device map; moving it as a whole undoes that"));
 }
 
-void PreTrainedModel::to(at::Device wanted) {
+void PreTrainedModel::to(at::Device wanted, bool non_blocking) {
   check_movable();
   dispatch.reset();
   without_torch_errors(model_class().name, [&] {
-    convert_tensors(*this, [&](const at::Tensor& tensor) { return tensor.detach().to(wanted); });
+    convert_tensors(
+        *this, [&](const at::Tensor& tensor) { return tensor.detach().to(at::TensorOptions(wanted), non_blocking); });
     refresh_adapters();
   });
+}
+
+void PreTrainedModel::to(at::Device wanted, at::ScalarType dtype, bool non_blocking) {
+  to(dtype, non_blocking);  // first: less to move, as a rule
+  to(wanted, non_blocking);
 }
 
 void visit_modules(torch::nn::Module& root, const std::function<void(const std::string&, torch::nn::Module&)>& visit) {

@@ -108,8 +108,9 @@ class PreTrainedModel : public nn::Module, public PeftAdapterMixin {
   [[nodiscard]] at::ScalarType dtype() const;
   /// Casts floating parameters and buffers; ties stay. A model placed by a device map: Warning; one with offloaded
   /// weights: RuntimeError.
-  void to(at::ScalarType dtype);
-  void to(at::Device device);
+  void to(at::ScalarType dtype, bool non_blocking = false) override;
+  void to(at::Device device, bool non_blocking = false) override;
+  void to(at::Device device, at::ScalarType dtype, bool non_blocking = false) override;
 
   /// Switches attention for the whole model; an unknown name: ValueError, nothing changed.
   void set_attn_implementation(const std::string& attn_implementation);
@@ -122,6 +123,7 @@ class PreTrainedModel : public nn::Module, public PeftAdapterMixin {
 
   /// Continues `inputs` (prompt ids) or the encoder's inputs; see generation/generate.h.
   GenerateResult generate(const ModelInputs& inputs, const GenerateOptions& options);
+  GenerateResult generate(const ModelInputs& inputs);
 
   /// Writes config.json, generation_config.json and model.safetensors; of a model with an adapter attached that alone.
   /// See pretrained/save.h.

@@ -11,6 +11,7 @@
 #include <numbers>
 
 #include "transformers/base/error.h"
+#include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/kernels/rotary.h"
 
@@ -89,7 +90,16 @@ Rotary::Rotary(const Options& options) : options_(options) {
   const Json& p = options_.parameters;
   type_ = p.get("rope_type", "default");
   theta_ = p.get("rope_theta", 10000.0);
-  size_ = static_cast<int64_t>(static_cast<double>(options_.head_size) * p.get("partial_rotary_factor", 1.0));
+  auto part = p.get("partial_rotary_factor", 1.0);
+  if (part != 1 && !options_.may_be_partial) {
+    // Llama's own kind of rope, the default, does not look at the factor; the others do, and then nothing fits.
+    if (type_ != "default")
+      throw ValueError(str("partial_rotary_factor is ", part, ", but models of this architecture rotate whole heads"));
+    logging::warning_once(
+        str("partial_rotary_factor is ", part, " and has no effect: models of this architecture rotate whole heads"));
+    part = 1;
+  }
+  size_ = static_cast<int64_t>(static_cast<double>(options_.head_size) * part);
   constexpr int64_t kMostSize = 1 << 16;
   if (size_ > options_.head_size || size_ > kMostSize)
     throw ValueError(

@@ -14,8 +14,9 @@ class Rotary final : public Module {
  public:
   struct Options {
     int64_t head_size = 0;
-    int64_t max_positions = 0;  // max_position_embeddings of the config
-    Json parameters = {};       // rope_parameters, standardised; null: no rotary embedding
+    int64_t max_positions = 0;    // max_position_embeddings of the config
+    Json parameters = {};         // rope_parameters, standardised; null: no rotary embedding
+    bool may_be_partial = false;  // the architecture lets a part of each head stay as it is (partial_rotary_factor)
   };
   explicit Rotary(const Options& options);
 

@@ -24,6 +24,9 @@ Device canonical_torch(const at::Device& device) {
 }
 
 std::optional<at::Device> parse_torch_device(const std::string& name) {
+  // Names of the past: libtorch prints a warning of its own for them, and nothing can be placed there.
+  for (const auto* old : {"mkldnn", "opengl", "opencl", "ideep"})
+    if (name.starts_with(old)) return std::nullopt;
   try {
     return at::Device(name);
   } catch (const c10::Error&) {

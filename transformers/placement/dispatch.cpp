@@ -98,14 +98,21 @@ class RootHook final : public nn::Hook {
  public:
   explicit RootHook(at::Device device) : device_(device) {}
   void before(torch::nn::Module&, const nn::Tensors& arguments) override {
-    came_from_ = arguments.empty() ? device_ : arguments.front()->device();
+    const auto origin = arguments.empty() ? device_ : arguments.front()->device();
     move_to(arguments, device_);
+    came_from_.push_back(origin);
   }
-  void after(torch::nn::Module&, const nn::Tensors& results) override { move_to(results, came_from_); }
+  void after(torch::nn::Module&, const nn::Tensors& results) override {
+    const auto origin = came_from_.back();
+    came_from_.pop_back();
+    move_to(results, origin);
+  }
+  void failed(torch::nn::Module&) noexcept override { came_from_.pop_back(); }
 
  private:
   at::Device device_;
-  at::Device came_from_ = at::kCPU;
+  // Of the calls of this thread that are under way, of any model: the innermost ends first.
+  inline static thread_local std::vector<at::Device> came_from_;
 };
 
 // Finds the modules that need a hook, in the order in which they are registered, which is the order of calls.

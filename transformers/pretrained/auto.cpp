@@ -30,7 +30,11 @@ std::string_view keep(const std::string& name) {
   return *names.insert(name).first;
 }
 
-const ModelClass& row_called(const PretrainedConfig& config, const std::string& name) {
+}  // namespace
+
+const ModelClass& class_called(const PretrainedConfig& config, const std::string& given) {
+  const auto& name = given.empty() && !config.architectures.empty() ? config.architectures.front() : given;
+  if (name.empty()) return class_for(config, Task::Base);
   const auto& architecture = architecture_of(config.model_type());
   std::vector<std::string> names;
   for (const auto& row : architecture.classes) {
@@ -40,8 +44,6 @@ const ModelClass& row_called(const PretrainedConfig& config, const std::string& 
   throw ValueError(
       str("the architecture ", config.model_type(), " has no class ", quote(name), "; it has ", join(names, ", ")));
 }
-
-}  // namespace
 
 const ModelClass& class_for(const PretrainedConfig& config, Task task) {
   const auto& architecture = architecture_of(config.model_type());
@@ -92,6 +94,8 @@ void AutoConfig::register_(const std::string& model_type, std::shared_ptr<Pretra
 void register_model_class(const std::string& model_type, const ModelClass& row, bool exist_ok) {
   if (!row.make || !row.type || row.name.empty())
     throw TypeError("a class is registered as model_class<M>(name, task) describes it");
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);  // what is changed below is a copy
   auto architecture = architecture_of(model_type);
   ModelClass* same = nullptr;
   for (auto& known : std::span(architecture.classes.data.data(), architecture.classes.size()))
@@ -121,11 +125,8 @@ LoadResult<PreTrainedModel> load_chosen(const std::optional<std::string>& name, 
 
 LoadResult<PreTrainedModel> load_by_class_name(const std::string& name_or_path, const std::string& name,
                                                const FromPretrainedOptions& options) {
-  return load_chosen(name_or_path, options, [&](const PretrainedConfig& config) -> const ModelClass& {
-    if (!name.empty()) return row_called(config, name);
-    return config.architectures.empty() ? class_for(config, Task::Base)
-                                        : row_called(config, config.architectures.front());
-  });
+  return load_chosen(name_or_path, options,
+                     [&](const PretrainedConfig& config) -> const ModelClass& { return class_called(config, name); });
 }
 
 template <Task kTask>

@@ -11,7 +11,7 @@
 
 namespace transformers {
 
-/// Reads the config of a folder, a GGUF file or a cached Hub id; the class is chosen by `model_type`.
+/// Reads the config of a folder, a GGUF file or a Hub id; the class is chosen by `model_type`.
 struct AutoConfig {
   [[nodiscard]] static std::shared_ptr<PretrainedConfig> from_pretrained(const std::string& name_or_path,
                                                                          const FromPretrainedOptions& options = {});
@@ -29,6 +29,10 @@ void register_model_class(const std::string& model_type, const ModelClass& row, 
 /// The class of the config's architecture for `task`: among several the one that its `architectures` names, else the
 /// first. Throws ValueError listing the architecture's classes when there is none.
 [[nodiscard]] const ModelClass& class_for(const PretrainedConfig& config, Task task);
+
+/// The class of the config's architecture called `name`; empty: the first of the config's `architectures`, the base
+/// model without any. Throws ValueError listing the architecture's classes.
+[[nodiscard]] const ModelClass& class_called(const PretrainedConfig& config, const std::string& name);
 
 /// Arguments of from_config.
 struct FromConfigOptions {
@@ -68,7 +72,7 @@ using AutoModelForImageClassification = AutoModelOf<Task::ImageClassification>;
 using AutoModelForMaskedImageModeling = AutoModelOf<Task::MaskedImageModeling>;
 using AutoModelForTextEncoding = AutoModelOf<Task::TextEncoding>;
 
-/// Loads the class called `name`, or the first of the config's `architectures` (the base model without any) when empty.
+/// Loads the class that class_called gives.
 [[nodiscard]] LoadResult<PreTrainedModel> load_by_class_name(const std::string& name_or_path, const std::string& name,
                                                              const FromPretrainedOptions& options = {});
 

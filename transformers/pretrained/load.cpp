@@ -184,13 +184,14 @@ void throw_not_registered(const std::type_info& type) {
       str("the class ", type.name(), " is not registered; name a class of models/ or add it to an Architecture"));
 }
 
-// Before memory goes into building layers that no file of this size can fill.
-static void check_layers(const PretrainedConfig& config, const CheckpointReader& reader, const std::string& where) {
+// Before memory goes into building layers that no file of this size can fill. `reader` may be null.
+static void check_layers(const PretrainedConfig& config, const CheckpointReader* reader, const std::string& where) {
   const auto layers = config.get("num_hidden_layers");
-  const auto most = std::max<int64_t>(1000, static_cast<int64_t>(reader.entries().size()));
-  if (layers.is_int() && layers.as_int() > most)
-    throw ValueError(str(where, ": the config has ", layers.as_int(), " layers, the checkpoint ",
-                         reader.entries().size(), " tensors; config and weights do not belong together"));
+  const auto tensors = reader ? static_cast<int64_t>(reader->entries().size()) : 0;
+  if (layers.is_int() && layers.as_int() > std::max<int64_t>(1000, tensors))
+    throw ValueError(str(where, ": the config has ", layers.as_int(), " layers, ",
+                         reader ? str("the checkpoint ", tensors, " tensors; config and weights do not belong together")
+                                : std::string("expected at most 1000 where there are no weights")));
 }
 
 // True when the config says that the weights are int8 as we write it. They are expanded, and the model is no longer
@@ -234,7 +235,7 @@ LoadResult<PreTrainedModel> load_from(Source& source, const std::shared_ptr<Pret
   if (says_int8 && !source.is_int8)
     throw OSError(str(source.config_origin, ": says that the weights are ", kInt8Format,
                       ", and their files do not; remove quantization_config, or quantise the model again"));
-  check_layers(*config, *source.reader, source.config_origin);
+  check_layers(*config, source.reader.get(), source.config_origin);
   const auto dtype = choose_dtype(options, *config, source, row.name);
   config->dtype = std::string(info(to_data_type(dtype)).name);
   return without_torch_errors(name, [&] {
@@ -262,11 +263,8 @@ std::shared_ptr<PreTrainedModel> build_pretrained_on_meta(const std::string& nam
   const auto config = choose_config(source, options);
   static_cast<void>(take_quantization_config(*config, source));
   const bool asks_weights = options.dtype && !explicit_dtype(options.dtype, "dtype") && !config->dtype;
-  if (asks_weights && !source.snapshot.remote) try {
-      open_weights(source, options);
-    } catch (const OSError& error) {
-      logging::info(str("the type is taken to be float32: ", error.what()));
-    }
+  if (asks_weights && has_weights_here(source, options)) open_weights(source, options);
+  check_layers(*config, source.reader.get(), source.config_origin);
   const auto dtype = asks_weights && !source.reader ? at::kFloat : choose_dtype(options, *config, source, row.name);
   config->dtype = std::string(info(to_data_type(dtype)).name);
   return without_torch_errors(

@@ -96,7 +96,7 @@ struct FromPretrainedOptions {
                                                              Dtype dtype, const Json& arguments = Json::object());
 
 /// The model that load_pretrained would fill, on the meta device. Fetches and reads the config, and where that says no
-/// type, what the weights on this machine say of theirs (float32 where there are none).
+/// type, the headers of the weights, when they lie on this machine; float32 where they do not.
 [[nodiscard]] std::shared_ptr<PreTrainedModel> build_pretrained_on_meta(const std::string& name_or_path,
                                                                         const ModelClass& row,
                                                                         const FromPretrainedOptions& options);

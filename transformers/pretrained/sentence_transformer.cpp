@@ -46,29 +46,29 @@ void with_optional_json(const Snapshot& snapshot, const std::string& name, const
 }
 
 PoolingOptions read_pooling(const Snapshot& snapshot, const std::string& name) {
-  static_cast<void>(snapshot.has(name));
   const auto file = snapshot.file(name);
   PoolingOptions options{.mean_tokens = false};
   struct Mode {
-    std::string_view name;
+    std::string_view name, flag;
     bool PoolingOptions::*field;
   };
-  constexpr Mode modes[] = {{"cls", &PoolingOptions::cls_token},
-                            {"max", &PoolingOptions::max_tokens},
-                            {"mean", &PoolingOptions::mean_tokens},
-                            {"mean_sqrt_len", &PoolingOptions::mean_sqrt_len_tokens},
-                            {"weightedmean", &PoolingOptions::weightedmean_tokens},
-                            {"lasttoken", &PoolingOptions::lasttoken}};
+  constexpr Mode modes[] = {
+      {"cls", "pooling_mode_cls_token", &PoolingOptions::cls_token},
+      {"max", "pooling_mode_max_tokens", &PoolingOptions::max_tokens},
+      {"mean", "pooling_mode_mean_tokens", &PoolingOptions::mean_tokens},
+      {"mean_sqrt_len", "pooling_mode_mean_sqrt_len_tokens", &PoolingOptions::mean_sqrt_len_tokens},
+      {"weightedmean", "pooling_mode_weightedmean_tokens", &PoolingOptions::weightedmean_tokens},
+      {"lasttoken", "pooling_mode_lasttoken", &PoolingOptions::lasttoken}};
   bool is_any = false;
   with_json(file, [&](const Json& json) {
     const auto named = split(json.get("pooling_mode", ""), '+');  // newer files name them
-    for (const auto& [mode, field] : modes) {
-      const auto flag = mode == "lasttoken" ? std::string("pooling_mode_lasttoken")
-                        : mode == "cls"     ? "pooling_mode_cls_token"
-                                            : str("pooling_mode_", mode, "_tokens");
-      options.*field = json.get(flag, false) || std::find(named.begin(), named.end(), mode) != named.end();
-      is_any = is_any || options.*field;
+    for (const auto& mode : modes) {
+      options.*mode.field =
+          json.get(mode.flag, false) || std::find(named.begin(), named.end(), mode.name) != named.end();
+      is_any = is_any || options.*mode.field;
     }
+    if (!json.get("include_prompt", true))
+      throw NotImplementedError(str(file, ": include_prompt is false, which is not part of this version"));
   });
   if (!is_any)
     throw ValueError(
@@ -79,7 +79,8 @@ PoolingOptions read_pooling(const Snapshot& snapshot, const std::string& name) {
 
 // Python's strip and lower, which also know what is no ASCII: they are filters of chat templates already.
 std::vector<std::string> cleaned(std::span<const std::string> sentences, const std::string& prompt, bool lowers_case) {
-  const ChatTemplate clean(lowers_case ? "{{ text | trim | lower }}" : "{{ text | trim }}");
+  static const ChatTemplate lowered("{{ text | trim | lower }}"), plain("{{ text | trim }}");
+  const auto& clean = lowers_case ? lowered : plain;
   std::vector<std::string> out;
   out.reserve(sentences.size());
   for (const auto& sentence : sentences) out.push_back(clean.render(Json::Object{{"text", prompt + sentence}}));
@@ -152,7 +153,12 @@ void SentenceTransformer::read_modules(const Snapshot& snapshot) {
   });
   with_optional_json(snapshot, "config_sentence_transformers.json", [&](const Json& settings) {
     const auto wanted = settings.get("default_prompt_name", "");
-    if (const auto* texts = settings.find("prompts"); texts && !wanted.empty()) prompt_ = texts->get(wanted, "");
+    if (wanted.empty()) return;
+    const auto* texts = settings.find("prompts");
+    if (!texts || !texts->contains(wanted))
+      throw OSError(str(snapshot.folder / "config_sentence_transformers.json", ": default_prompt_name is ",
+                        quote(wanted), ", which is none of the prompts"));
+    prompt_ = texts->get(wanted, "");
   });
 }
 

@@ -35,6 +35,9 @@ class PreTrainedTokenizer {
   [[nodiscard]] std::vector<Encoding> operator()(std::span<const std::string> texts, const CallOptions& options) const;
   [[nodiscard]] std::vector<Encoding> operator()(std::span<const std::pair<std::string, std::string>> pairs,
                                                  const CallOptions& options) const;
+  [[nodiscard]] std::vector<Encoding> operator()(std::span<const std::string> texts) const {
+    return (*this)(texts, CallOptions{});
+  }
   /// With the clean-up of spaces that tokenizer_config.json asks for; not for BPE, as in the reference.
   [[nodiscard]] std::string decode(std::span<const int64_t> ids, bool skip_special_tokens = false) const;
 
@@ -47,6 +50,9 @@ class PreTrainedTokenizer {
   /// The conversation as text. `messages`: a list of objects with `role` and `content`. Without a template: ValueError
   /// that says so; there is no silent fallback.
   [[nodiscard]] std::string apply_chat_template(const Json& messages, const ChatOptions& options) const;
+  [[nodiscard]] std::string apply_chat_template(const Json& messages) const {
+    return apply_chat_template(messages, ChatOptions{});
+  }
   [[nodiscard]] bool has_chat_template() const;
 
   /// `role`: "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token".

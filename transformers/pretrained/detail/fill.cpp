@@ -99,7 +99,10 @@ class Filler {
       const bool has_source = from != values_.end(), has_target = to != values_.end();
       if (has_source && has_target && !at::equal(from->second.on_cpu(), to->second.on_cpu())) {
         logging::warning(str("the checkpoint holds different values for ", quote(target), " and ", quote(source),
-                             ", which the config ties; both are kept; set tie_word_embeddings to false to say so"));
+                             ", which the class ties; both are kept",
+                             model_.config->get("tie_word_embeddings") == Json(false)
+                                 ? ""
+                                 : "; set tie_word_embeddings to false to say so"));
         continue;
       }
       if (!has_source && has_target) values_.emplace(source, moved(to->second, source));

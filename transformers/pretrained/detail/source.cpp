@@ -12,6 +12,7 @@
 #include "transformers/config/config_file.h"
 #include "transformers/hub/adapter.h"
 #include "transformers/hub/environment.h"
+#include "transformers/hub/repository.h"
 #include "transformers/mapping/dialects.h"
 #include "transformers/mapping/dialects/gguf.h"
 #include "transformers/mapping/int8.h"
@@ -105,7 +106,12 @@ std::vector<Candidate> candidates(const FromPretrainedOptions& options) {
 [[noreturn]] void no_weights(const Snapshot& snapshot, const FromPretrainedOptions& options) {
   std::string hint;
   std::vector<std::string> tried;
+  std::error_code ignored;
   for (const auto& [file, rule] : candidates(options)) {
+    if (rule->is_wanted(options) && fs::exists(fs::symlink_status(snapshot.folder / file, ignored)))
+      throw OSError(str(snapshot.folder / file, fs::exists(snapshot.folder / file, ignored)
+                                                    ? ": is no plain file; weights cannot be read from it"
+                                                    : ": is a link to a file that is gone; fetch it again"));
     if (rule->is_wanted(options))
       tried.push_back(file);
     else if (snapshot.has(file))
@@ -142,6 +148,18 @@ static void open_file(Source& source, const fs::path& file, const FromPretrained
   source.is_int8 = is_int8_checkpoint(*reader);
   source.reader = expand_int8(std::move(reader));
   check_format(*source.reader, options);
+}
+
+bool has_weights_here(const Source& source, const FromPretrainedOptions& options) {
+  const auto& snapshot = source.snapshot;
+  const auto named = snapshot.weights_file.filename().native();
+  if (source.reader || !named.empty()) return source.reader || !named.ends_with(".json") || is_shard_index(named);
+  const auto is_here = [&](const std::string& file) {
+    return snapshot.remote ? snapshot.remote->cached(file) && !is_shard_index(file) : snapshot.has(file);
+  };
+  const auto names = candidates(options);
+  return std::any_of(names.begin(), names.end(),
+                     [&](const Candidate& c) { return c.rule->is_wanted(options) && is_here(c.file); });
 }
 
 void open_weights(Source& source, const FromPretrainedOptions& options) {

@@ -43,6 +43,10 @@ template <class Options>
 /// The config of the source's files, of the class that its model_type names.
 [[nodiscard]] std::shared_ptr<PretrainedConfig> read_config(Source& source, const FromPretrainedOptions& options);
 
+/// Whether open_weights would find its files on this machine. Fetches nothing; shards that an index of the Hub names do
+/// not count.
+[[nodiscard]] bool has_weights_here(const Source& source, const FromPretrainedOptions& options);
+
 /// Opens the weights, in the reference's order of file names. Throws OSError naming the folder and the names tried.
 void open_weights(Source& source, const FromPretrainedOptions& options);
 

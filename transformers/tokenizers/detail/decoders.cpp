@@ -206,12 +206,7 @@ class Sequence final : public Decoder {
 
 using Made = std::unique_ptr<Decoder>;
 template <class T>
-Made make(const Fields& fields) {
-  if constexpr (std::is_constructible_v<T, const Fields&>)
-    return std::make_unique<T>(fields);
-  else
-    return std::make_unique<T>();
-}
+constexpr auto make = make_from_fields<Made, T>;
 
 constexpr Component<Made> kDecoders[] = {
     {"BPEDecoder", make<BpeDecoder>},

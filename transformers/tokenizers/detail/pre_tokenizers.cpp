@@ -305,12 +305,7 @@ class Sequence final : public PreTokenizer {
 
 using Made = std::unique_ptr<PreTokenizer>;
 template <class T>
-Made make(const Fields& fields) {
-  if constexpr (std::is_constructible_v<T, const Fields&>)
-    return std::make_unique<T>(fields);
-  else
-    return std::make_unique<T>();
-}
+constexpr auto make = make_from_fields<Made, T>;
 
 constexpr Component<Made> kPreTokenizers[] = {
     {"BertPreTokenizer", make<BertPreTokenizer>},

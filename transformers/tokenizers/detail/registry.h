@@ -1,7 +1,9 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "transformers/base/error.h"
@@ -16,6 +18,16 @@ struct Component {
   std::string_view type = {};
   Product (*make)(const Fields&) = nullptr;
 };
+
+/// Builds a component from its fields, or from nothing where it has none: the entry of most rows. `Made` is a
+/// unique_ptr.
+template <class Made, class T>
+[[nodiscard]] Made make_from_fields(const Fields& fields) {
+  if constexpr (std::is_constructible_v<T, const Fields&>)
+    return std::make_unique<T>(fields);
+  else
+    return std::make_unique<T>();
+}
 
 /// Components nest (a Sequence of Sequences); deeper than this is refused.
 inline constexpr int kMostNesting = 32;

@@ -15,7 +15,7 @@ AttributePath::AttributePath(Interpreter& in, const Value& attribute, Value fall
     return;
   }
   for (const auto& part : split(attribute.text(), '.')) {
-    const bool is_index = !part.empty() && part.size() < 18 && part.find_first_not_of("0123456789") == part.npos;
+    const bool is_index = part.size() < 18 && is_digits(part);
     parts_.push_back(is_index ? Value(static_cast<int64_t>(std::stoll(part))) : in.text(part));
   }
 }

@@ -165,7 +165,7 @@ class BraceFormatter {
   }
 
   Value first(std::string_view name) {
-    const bool is_number = !name.empty() && name.find_first_not_of("0123456789") == name.npos;
+    const bool is_number = is_digits(name);
     if (name.empty() || is_number) {
       if (automatic_ == (name.empty() ? 0 : 1)) in_.fail("numbered and unnumbered fields do not mix in a format");
       automatic_ = name.empty() ? 1 : 0;
