@@ -37,10 +37,8 @@ constinit const Command bench_command{
     .usage = "MODEL [--json]",
     .details =
         "Random token ids from a fixed seed. A generative model gives load_s, first_token_s (from the start of the "
-        "program "
-        "through loading and the prompt to the first token), prefill_tok_s, decode_tok_s; an encoder load_s, "
-        "sequences_s, "
-        "tokens_s at --batch × --length; both peak_rss_bytes, threads, kernels.",
+        "program through loading and the prompt to the first token), prefill_tok_s, decode_tok_s; an encoder load_s, "
+        "sequences_s, tokens_s at --batch × --length; both peak_rss_bytes, threads, kernels, dtype, class.",
     .least_positional = 1,
     .most_positional = 1,
     .options = options,

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "transformers/base/error.h"
-#include "transformers/generation/limits.h"
+#include "transformers/config/generation_limits.h"
 
 namespace transformers::cli {
 

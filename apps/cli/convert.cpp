@@ -13,8 +13,6 @@ int run(const Arguments& arguments) {
   if (!to)
     throw UsageError(str("--to is missing, expected one of ", join(convert_targets(), ", ")),
                      "transformers-cpp convert --help");
-  if (arguments.has("dtype") && arguments.has("quantize"))
-    throw UsageError("--dtype and --quantize exclude each other");
   if (arguments.has("tf-format") && *to != "tf") throw UsageError("--tf-format belongs to --to tf");
   const auto report = run_conversion(arguments, {.to = *to,
                                                  .tf_format = arguments.text("tf-format", "h5"),
@@ -59,12 +57,10 @@ constinit const Command convert_command{
     .usage = "SRC DST --to safetensors|pt|tf|flax|gguf",
     .details =
         "SRC is a folder, one file of weights in any format, an index of shards, or a Hub id. DST becomes a folder "
-        "with "
-        "the weights, config.json and the tokenizer's files, or one file of weights when it ends with .safetensors, "
-        ".bin, .h5, .index, .msgpack or .gguf as --to says. DST is whole or as it was; one tensor is in memory at a "
-        "time. "
-        "--json prints {\"files\", \"left_out\", \"num_tensors\", \"source_size\", \"total_size\"}; sizes are in "
-        "bytes.",
+        "with the weights, config.json and the tokenizer's files, or one file of weights when it ends with "
+        ".safetensors, .bin, .h5, .index, .msgpack or .gguf as --to says. DST is whole or as it was; one tensor is in "
+        "memory at a time. --json prints {\"files\", \"left_out\", \"num_tensors\", \"source_size\", "
+        "\"total_size\"}; sizes are in bytes.",
     .least_positional = 2,
     .most_positional = 2,
     .options = options,

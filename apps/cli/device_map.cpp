@@ -5,7 +5,10 @@ namespace transformers::cli {
 
 namespace {
 
-std::vector<OptionGroup> options() { return {loading_options(), hub_options(), general_options(true)}; }
+std::vector<OptionGroup> options() {
+  return {without(loading_options(), {"threads", "offload-folder", "ignore-unmatched-keys"}), hub_options(),
+          general_options(true)};
+}
 
 }  // namespace
 

@@ -62,8 +62,7 @@ constinit const Command download_command{
     .most_positional = std::numeric_limits<size_t>::max(),
     .options =
         [] {
-          auto hub = hub_options();
-          std::erase_if(hub.options, [](const Option& option) { return option.name == "variant"; });
+          auto hub = without(hub_options(), {"variant"});
           hub.options.push_back({"exclude", ValueKind::Text, "PATTERNS", "not these files; a list with commas"});
           hub.options.push_back({"force-download", ValueKind::None, "", "fetch again what is there"});
           return std::vector{hub, general_options(true)};

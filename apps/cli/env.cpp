@@ -19,19 +19,39 @@ constexpr const char* kVariables[] = {"HF_HOME",
                                       "HF_HUB_CACHE",
                                       "HUGGINGFACE_HUB_CACHE",
                                       "TRANSFORMERS_CACHE",
+                                      "XDG_CACHE_HOME",
+                                      "XDG_STATE_HOME",
                                       "HF_ENDPOINT",
                                       "HF_HUB_OFFLINE",
-                                      "HF_TOKEN",
-                                      "HF_TOKEN_PATH",
-                                      "HUGGING_FACE_HUB_TOKEN",
                                       "TRANSFORMERS_OFFLINE",
+                                      "HF_TOKEN",
+                                      "HUGGING_FACE_HUB_TOKEN",
+                                      "HF_TOKEN_PATH",
+                                      "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+                                      "HF_HUB_DISABLE_PROGRESS_BARS",
+                                      "HF_HUB_DISABLE_SYMLINKS",
+                                      "HF_HUB_DOWNLOAD_TIMEOUT",
+                                      "HF_HUB_ETAG_TIMEOUT",
+                                      "CURL_CA_BUNDLE",
+                                      "REQUESTS_CA_BUNDLE",
+                                      "SSL_CERT_DIR",
+                                      "SSL_CERT_FILE",
+                                      "HTTP_PROXY",
+                                      "HTTPS_PROXY",
+                                      "ALL_PROXY",
+                                      "NO_PROXY",
+                                      "http_proxy",
+                                      "https_proxy",
+                                      "all_proxy",
+                                      "no_proxy",
                                       "TRANSFORMERS_VERBOSITY",
                                       "TRANSFORMERS_NO_ADVISORY_WARNINGS",
                                       "TRANSFORMERS_CPU_ISA",
+                                      "HF_DEACTIVATE_ASYNC_LOAD",
+                                      "LOCAL_RANK",
+                                      "CUDA_VISIBLE_DEVICES",
                                       "OMP_NUM_THREADS",
-                                      "MKL_NUM_THREADS",
-                                      "XDG_CACHE_HOME",
-                                      "XDG_STATE_HOME"};
+                                      "MKL_NUM_THREADS"};
 
 Json cpu_features() {
   Json list = Json::list();
@@ -52,7 +72,6 @@ Json cpu_features() {
   return list;
 }
 
-#ifdef TRANSFORMERS_LIBTORCH_CUDA
 // The GPUs that libtorch would see, asked of the driver: libtorch itself takes a second to load.
 void add_gpus(Json& devices) {
   void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
@@ -65,18 +84,17 @@ void add_gpus(Json& devices) {
   if (!call("cuInit", 0U) || !call("cuDeviceGetCount", &count)) return;
   for (int i = 0; i < count; ++i) {
     char name[256] = {};
-    static_cast<void>(call("cuDeviceGetName", &name[0], static_cast<int>(sizeof name), i));
+    int device = 0;
+    if (!call("cuDeviceGet", &device, i) || !call("cuDeviceGetName", &name[0], static_cast<int>(sizeof name), device))
+      continue;
     devices.push_back(str("cuda:", i, " ", name));
   }
 }
-#endif
 
 Json devices() {
   auto list = Json::list();
   list.push_back("cpu");
-#ifdef TRANSFORMERS_LIBTORCH_CUDA
-  add_gpus(list);
-#endif
+  if (TRANSFORMERS_LIBTORCH_CUDA) add_gpus(list);
   return list;
 }
 
@@ -92,7 +110,10 @@ std::string platform() {
 }
 
 // Reports are pasted in public: of a secret only that it is there.
-std::string shown(std::string_view name, const std::string& value) { return name.ends_with("TOKEN") ? "set" : value; }
+std::string shown(std::string_view name, const std::string& value) {
+  const bool may_be_secret = name.ends_with("TOKEN") || name.ends_with("_PROXY") || name.ends_with("_proxy");
+  return may_be_secret ? "set" : value;
+}
 
 Json variables() {
   Json set = Json::object();
@@ -148,7 +169,7 @@ int run(const Arguments& arguments) {
 extern const Command env_command;
 constinit const Command env_command{
     .name = "env",
-    .summary = "versions, processor features, cache folders and environment variables in force",
+    .summary = "versions, processor features, devices, cache folders and environment variables in force",
     .usage = "[--json]",
     .options = [] { return std::vector{general_options(true)}; },
     .run = run,

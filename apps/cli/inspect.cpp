@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "apps/cli/options.h"
 #include "apps/cli/terminal.h"
@@ -103,10 +104,13 @@ void print_findings(const std::vector<Finding>& findings) {
 void print_json(const Contents& contents, const std::optional<std::vector<Finding>>& findings) {
   Totals totals;
   Json::Object tensors;
+  std::set<std::string> names;
   for (const auto& reader : contents.checkpoints)
     for (const auto& entry : reader->entries()) {
       totals.add(entry);
-      tensors.emplace_back(entry.name, Json::Object{{"dtype", info(entry.dtype).name}, {"shape", shape_of(entry)}});
+      const bool is_known = contents.checkpoints.size() > 1 && !names.insert(entry.name).second;  // by another file
+      const auto name = is_known ? str(reader->files()[entry.file].filename().native(), ":", entry.name) : entry.name;
+      tensors.emplace_back(name, Json::Object{{"dtype", info(entry.dtype).name}, {"shape", shape_of(entry)}});
     }
   Json::Object report{{"config", contents.config},
                       {"tensors", std::move(tensors)},
@@ -186,13 +190,10 @@ constinit const Command inspect_command{
     .usage = "PATH [--json] [--verify]",
     .details =
         "PATH is a folder, a single weights file of any format, an index of shards, the prefix of a TensorFlow "
-        "checkpoint, "
-        "a config.json, or a Hub id. --json prints "
-        "{\"config\", \"tensors\": {name: {\"dtype\", \"shape\"}}, \"num_parameters\", \"total_size\"}; sizes are in "
-        "bytes. A folder with an adapter_config.json has it as \"adapter\" too. --verify adds \"findings\": "
-        "[{\"severity\", \"file\", \"key\", \"message\"}], and the exit code is 1 "
-        "when one "
-        "is an error.",
+        "checkpoint, a config.json, or a Hub id. --json prints {\"config\", \"tensors\": {name: {\"dtype\", "
+        "\"shape\"}}, \"num_parameters\", \"total_size\"}; sizes are in bytes. A folder with an adapter_config.json "
+        "has it as \"adapter\" too. --verify adds \"findings\": [{\"severity\", \"file\", \"key\", \"message\"}], and "
+        "the exit code is 1 when one is an error.",
     .least_positional = 1,
     .most_positional = 1,
     .options = options,

@@ -32,10 +32,7 @@ bool take_interrupt() { return caught.exchange(0) != 0; }
 bool is_interrupted() { return caught != 0; }
 
 void throw_if_interrupted() {
-  if (!is_interrupted()) return;
-  Interrupted end;
-  end.exit_code = 128 + caught;
-  throw end;
+  if (is_interrupted()) throw Interrupted(128 + caught);
 }
 
 }  // namespace transformers::cli

@@ -18,8 +18,9 @@ void catch_termination(bool ends_at_second);
 
 /// Unwinds a job that a signal ended, so that nothing half done stays; main gives `exit_code`.
 struct Interrupted : std::exception {
+  explicit Interrupted(int code) : exit_code(code) {}
   [[nodiscard]] const char* what() const noexcept override { return "interrupted"; }
-  int exit_code = kInterrupted;
+  int exit_code;
 };
 /// Throws Interrupted once a signal has come.
 void throw_if_interrupted();

@@ -2,8 +2,12 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
+#include "transformers/base/files.h"
+#include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 
 namespace transformers::cli {
@@ -23,9 +27,24 @@ fs::path module_file() {
                     ": not found; this command needs it, it holds what runs on libtorch"));
 }
 
+// The OpenMP runtime complains about it in lines of its own, and takes what it likes.
+void check_thread_variable() {
+  constexpr const char* kName = "OMP_NUM_THREADS";
+  const auto value = environment(kName);
+  const auto counts = split(value, ',');
+  const bool is_good = std::all_of(counts.begin(), counts.end(), [](const std::string& part) {
+    const auto count = trim(part);
+    return is_digits(count) && count.size() < 7 && count.find_first_not_of('0') != std::string_view::npos;
+  });
+  if (value.empty() || is_good) return;
+  logging::warning(str(kName, " is ", quote(value), ", expected a number of threads; it is taken as not set"));
+  ::unsetenv(kName);
+}
+
 }  // namespace
 
 int run_in_module(std::string_view name, const Arguments& arguments) {
+  check_thread_variable();
   const auto file = module_file();
   void* module = dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL);  // stays open: libtorch does not unload
   if (!module) throw OSError(str(file, ": cannot be opened: ", dlerror()));

@@ -10,7 +10,7 @@
 #include "transformers/checkpoint/sharded_writer.h"
 #include "transformers/checkpoint/weights_files.h"
 #include "transformers/config/generation_config.h"
-#include "transformers/generation/unsupported.h"
+#include "transformers/config/unsupported_generation.h"
 #include "transformers/hub/adapter.h"
 
 namespace transformers::cli {
@@ -37,6 +37,8 @@ FieldKind kind_of(const ConfigField& field) {
 // A few words on the fields that people set by hand; the others are told by their names.
 std::string help_of(std::string_view name) {
   if (find_unsupported_field(name)) return "not part of this version";
+  if (name.starts_with("output_") || name == "return_dict_in_generate")
+    return "no effect here: ids and texts are printed";
   constexpr std::pair<std::string_view, std::string_view> known[] = {
       {"max_new_tokens", "most tokens to add; default: the model's generation_config.json, else 20"},
       {"max_length", "most tokens, prompt included"},
@@ -139,6 +141,13 @@ OptionGroup loading_options() {
               {"offload-folder", ValueKind::Text, "DIR", "for weights on disk that cannot be read in place"},
               {"ignore-unmatched-keys", ValueKind::None, "", "load also where nearly all weights would be random"},
               {"quantize", ValueKind::Text, "TYPE", "not part of this version"}}};
+}
+
+OptionGroup without(OptionGroup group, std::initializer_list<std::string_view> names) {
+  std::erase_if(group.options, [&](const Option& option) {
+    return std::find(names.begin(), names.end(), option.name) != names.end();
+  });
+  return group;
 }
 
 OptionGroup generation_options() {

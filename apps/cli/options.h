@@ -13,6 +13,8 @@ namespace transformers::cli {
 [[nodiscard]] OptionGroup hub_options();
 /// How a model is loaded.
 [[nodiscard]] OptionGroup loading_options();
+/// `group` but for the options of these names: those that a command has no use for.
+[[nodiscard]] OptionGroup without(OptionGroup group, std::initializer_list<std::string_view> names);
 /// Every field of GenerationConfig, and --seed.
 [[nodiscard]] OptionGroup generation_options();
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
@@ -10,6 +11,9 @@ namespace transformers::cli {
 
 namespace {
 
+// JSON has no infinity.
+Json number_of(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
 std::string percent(double share) {
   char text[32];
   std::snprintf(text, sizeof text, "%.3f %%", 100 * share);
@@ -20,10 +24,12 @@ void print_table(const ConvertReport& report) {
   size_t width = 0;
   for (const auto& tensor : report.tensors) width = std::max(width, std::min(tensor.name.size(), size_t{72}));
   for (const auto& tensor : report.tensors)
-    write_out(str(padded(printable_line(tensor.name), width),
-                  padded(str(info(tensor.from).name, " -> ", info(tensor.to).name), 20),
-                  padded(str(human_bytes(tensor.source_bytes), " -> ", human_bytes(tensor.bytes)), 24),
-                  tensor.power > 0 ? str("error ", percent(tensor.error)) : std::string("kept"), "\n"));
+    write_out(
+        str(padded(printable_line(tensor.name), width),
+            padded(str(info(tensor.from).name, " -> ", info(tensor.to).name), 20),
+            padded(str(human_bytes(tensor.source_bytes), " -> ", human_bytes(tensor.bytes)), 24),
+            tensor.power > 0 || std::isnan(tensor.power) ? str("error ", percent(tensor.error)) : std::string("kept"),
+            "\n"));
   write_out(str("\nerror over all quantised tensors, root mean square relative to the values: ", percent(report.error),
                 "\n"));
 }
@@ -35,25 +41,28 @@ Json tensors_of(const ConvertReport& report) {
                                                    {"dtype", info(tensor.to).name},
                                                    {"source_size", tensor.source_bytes},
                                                    {"size", tensor.bytes},
-                                                   {"error", tensor.error}});
+                                                   {"error", number_of(tensor.error)}});
   return tensors;
+}
+
+// What a name stands for, or the folder that the file so called is in.
+std::filesystem::path folder_of(const std::filesystem::path& name) {
+  std::error_code ignored;
+  const auto path = std::filesystem::weakly_canonical(name, ignored);
+  return std::filesystem::is_directory(path, ignored) ? path : path.parent_path();
 }
 
 int run(const Arguments& arguments) {
   const auto type = arguments.find("type");
   if (!type) throw UsageError("--type is missing", "transformers-cpp quantize --help");
   const bool is_int8 = *type == "int8";
-  if (!is_int8)
-    for (const auto* option : {"max-shard-size"})
-      if (arguments.has(option)) throw UsageError(str("--", option, " belongs to --type int8: GGUF files are not cut"));
-  std::error_code ignored;
-  if (std::filesystem::equivalent(arguments.positional[0], arguments.positional[1], ignored))
-    throw UsageError("MODEL and DST are the same; a quantised copy does not replace what it was made from");
+  if (folder_of(arguments.positional[0]) == folder_of(arguments.positional[1]) && is_int8)
+    throw UsageError("MODEL and DST are in one folder; a quantised copy does not replace what it was made from");
   const auto report =
       run_conversion(arguments, {.to = is_int8 ? "safetensors" : "gguf", .quantize = *type, .measure_error = true});
   if (arguments.has("json")) {
     auto json = json_of(arguments, report);
-    json.emplace_back("error", report.error);
+    json.emplace_back("error", number_of(report.error));
     json.emplace_back("tensors", tensors_of(report));
     write_out(Json(std::move(json)).dump() + "\n");
     return 0;

@@ -62,6 +62,8 @@ int run(const Arguments& arguments) {
   if (!arguments.has("chat"))
     for (const auto* option : {"tools", "add-generation-prompt"})
       if (arguments.has(option)) throw UsageError(str("--", option, " belongs to --chat"));
+  if (arguments.has("chat") && arguments.has("no-special-tokens"))
+    throw UsageError("--no-special-tokens belongs to stdin: a chat template writes the special tokens itself");
   const auto tokenizer = AutoTokenizer::from_pretrained(tokenizer_path(arguments));
   arguments.has("chat") ? tokenize_chat(*tokenizer, arguments) : tokenize_lines(*tokenizer, arguments);
   return 0;

@@ -199,6 +199,23 @@ TEST(Forward, WritesOverNoFileOfTheModel) {
   EXPECT_EQ(fs::file_size(folder.path() / "model.safetensors"), size);
 }
 
+TEST(Forward, WritesOverNoneOfItsOwnFiles) {
+  const TemporaryFolder folder, files;
+  make_chat_model(folder.path());
+  write_tiny(files.file("in"), {{.name = "input_ids", .shape = {1, 4}}});
+  const auto in = files.file("in"), out = files.file("out");
+  const std::pair<std::string, std::string> pairs[] = {{in, out}, {out, in}, {out, out}};
+  for (const auto& [outputs, info] : pairs) {
+    const auto run =
+        run_program({"forward", folder.path(), "--inputs", in, "--outputs", outputs, "--loading-info", info});
+    if (outputs == in || info == in || outputs == info) {
+      EXPECT_EQ(run.exit_code, 1) << outputs << " " << info;
+      EXPECT_THAT(run.err, HasSubstr("are the same file"));
+    }
+    EXPECT_GT(fs::file_size(in), 32u);
+  }
+}
+
 TEST(Generate, RefusesRandomHeads) {
   const auto bert = run_program(
       {"generate", test_data("bert/models/BertForSequenceClassification"), "--input-ids", "3,4", "--quiet"});

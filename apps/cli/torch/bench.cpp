@@ -14,6 +14,7 @@
 #include "apps/cli/terminal.h"
 #include "apps/cli/torch/loading.h"
 #include "apps/cli/torch/registry_torch.h"
+#include "transformers/base/logging.h"
 #include "transformers/base/strings.h"
 #include "transformers/kernels/cpu_features.h"
 #include "transformers/nn/dtypes.h"
@@ -69,12 +70,24 @@ class Bench {
     const at::NoGradGuard no_grad;
     load();
     is_generative_ = model_->can_generate();
+    tell_ignored();
     if (is_generative_) check_positions(work_.context + work_.prompt + work_.decode);
     for (int64_t i = 0; i < work_.repeat; ++i) is_generative_ ? generate_once(i) : encode_once(i);
     return report();
   }
 
  private:
+  // One command line may serve models of both kinds.
+  void tell_ignored() const {
+    const auto tell = [&](std::initializer_list<const char*> names, std::string_view why) {
+      for (const auto* name : names)
+        if (arguments_.has(name)) logging::warning(str("--", name, " has no effect: ", why));
+    };
+    if (!is_generative_) tell({"prompt-tokens", "decode-tokens", "context"}, "the model is an encoder");
+    if (is_generative_) tell({"length"}, "the model generates");
+    if (is_generative_ && model_->config->is_encoder_decoder) tell({"context"}, "the model has an encoder");
+  }
+
   void load() {
     const auto start = Clock::now();
     model_ = nullptr;

@@ -40,7 +40,7 @@ std::string default_model() {
     if (fs::is_directory(folder, ignored)) return folder.lexically_normal().native();
   throw FileNotFoundError(str("no MODEL is named and ", kDefaultModel,
                               " is not there; script/demo fetches it, or name a model's folder, a .gguf ",
-                              "file or a model in the Hub's cache: transformers-cpp chat MODEL"));
+                              "file or a Hub id: transformers-cpp chat MODEL"));
 }
 
 class Chat {
@@ -176,7 +176,7 @@ int talk_in_pipe(Chat& chat) {
 
 int run_chat(const Arguments& given) {
   auto arguments = given;
-  ChatSession::Options options{.generation = checked_generation_fields(arguments)};
+  ChatSession::Options options{.generation = checked_generation_fields(arguments, "chat")};
   if (arguments.has("seed")) options.seed = static_cast<uint64_t>(arguments.integer("seed", 0));
   if (arguments.positional.empty()) arguments.positional.push_back(default_model());
   const auto tokenizer = load_tokenizer(arguments);

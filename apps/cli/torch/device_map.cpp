@@ -9,16 +9,6 @@ namespace transformers::cli {
 
 namespace {
 
-// The model without its values, in the dtype that it would be loaded in.
-std::shared_ptr<PreTrainedModel> empty_shell(const Arguments& arguments, const FromPretrainedOptions& options) {
-  const auto config = AutoConfig::from_pretrained(arguments.positional.front(), options);
-  auto name = arguments.text("class");
-  if (name.empty() && !config->architectures.empty()) name = config->architectures.front();
-  const auto* row = name.empty() ? &class_for(*config, Task::Base) : find_model_class(name);
-  if (!row) throw ValueError(str(arguments.positional.front(), ": no class is called ", quote(name)));
-  return build_pretrained_on_meta(arguments.positional.front(), *row, options);
-}
-
 Json json_of(const Device& device) {
   if (const auto* number = std::get_if<int64_t>(&device)) return *number;
   return to_string(device);
@@ -29,8 +19,10 @@ Json json_of(const Device& device) {
 int run_device_map(const Arguments& given) {
   auto arguments = given;
   if (!arguments.has("device-map")) arguments.set("device-map", "auto");
-  const auto options = loading_arguments(arguments);
-  const auto model = empty_shell(arguments, options);
+  auto options = loading_arguments(arguments);
+  const auto config = read_config(arguments, options);
+  const auto model =
+      build_pretrained_on_meta(arguments.positional.front(), class_called(*config, arguments.text("class")), options);
   const auto map = resolve_device_map(*model, *options.device_map, {.max_memory = options.max_memory});
   const auto totals = bytes_per_device(measure(*model), map);
   if (arguments.has("json")) {

@@ -59,6 +59,21 @@ NamedTensors run_model(PreTrainedModel& model, const ModelInputs& inputs, const 
 
 }  // namespace
 
+static void refuse_same_files(const Arguments& arguments) {
+  std::error_code ignored;
+  const auto is_same = [&](const std::string& a, const std::string& b) {
+    return std::filesystem::weakly_canonical(a, ignored) == std::filesystem::weakly_canonical(b, ignored) ||
+           std::filesystem::equivalent(a, b, ignored);
+  };
+  const char* options[] = {"inputs", "outputs", "loading-info"};
+  for (size_t i = 0; i < 3; ++i)
+    for (size_t k = i + 1; k < 3; ++k)
+      if (arguments.has(options[i]) && arguments.has(options[k]) &&
+          is_same(arguments.text(options[i]), arguments.text(options[k])))
+        throw ValueError(str("--", options[i], " and --", options[k], " are the same file, ",
+                             arguments.text(options[i]), "; name another for one of them"));
+}
+
 int run_forward(const Arguments& arguments) {
   for (const auto* needed : {"inputs", "outputs"})
     if (!arguments.has(needed))
@@ -68,9 +83,7 @@ int run_forward(const Arguments& arguments) {
   options.output_loading_info = arguments.has("loading-info");
   const auto inputs_file = arguments.text("inputs");
   refuse_files_of_model(arguments, {"outputs", "loading-info"});
-  std::error_code ignored;
-  if (std::filesystem::equivalent(inputs_file, arguments.text("outputs"), ignored))
-    throw ValueError(str("--inputs and --outputs are the same file, ", inputs_file, "; name another for the outputs"));
+  refuse_same_files(arguments);
   const auto tensors = read_tensors(inputs_file);
   const auto loaded = load_model(arguments, options);
   if (options.output_loading_info) write_loading_info(arguments.text("loading-info"), *loaded.loading_info);

@@ -81,11 +81,13 @@ std::shared_ptr<BaseStreamer> terminal_streamer(const TokenizerPtr& tokenizer) {
 
 int run_generate(const Arguments& arguments) {
   check_prompt(arguments);
-  GenerateOptions options{.kwargs = checked_generation_fields(arguments),
+  GenerateOptions options{.kwargs = checked_generation_fields(arguments, "generate"),
                           .stopping_criteria = {std::make_shared<StopOnInterrupt>()}};
   if (arguments.has("seed")) options.seed = static_cast<uint64_t>(arguments.integer("seed", 0));
   static_cast<void>(loading_arguments(arguments));  // what this version lacks is said first
   const auto tokenizer = optional_tokenizer(arguments);
+  if (!tokenizer && arguments.has("stop-strings"))
+    throw ValueError(str(arguments.positional.front(), ": has no tokenizer, which --stop-strings needs"));
   const auto prompt = read_prompt(arguments, tokenizer);
   const auto model = load_generator(arguments);
   const auto inputs = model_inputs(prompt, model->dtype(), arguments.text("inputs"));

@@ -43,14 +43,14 @@ void drop_outputs(Json& fields) {
 
 }  // namespace
 
-Json checked_generation_fields(const Arguments& arguments) {
+Json checked_generation_fields(const Arguments& arguments, std::string_view command) {
   auto fields = generation_fields(arguments);
   try {
     check(fields);
   } catch (const NotImplementedError&) {
     throw;
   } catch (const Error& error) {
-    throw UsageError(error.what(), "transformers-cpp generate --help");
+    throw UsageError(error.what(), str("transformers-cpp ", command, " --help"));
   }
   drop_outputs(fields);
   return fields;

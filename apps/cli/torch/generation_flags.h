@@ -6,7 +6,7 @@
 namespace transformers::cli {
 
 /// The generation fields among the options; a value that no generation takes is a UsageError, before anything is
-/// loaded.
-[[nodiscard]] Json checked_generation_fields(const Arguments& arguments);
+/// loaded; it points to the help of `command`.
+[[nodiscard]] Json checked_generation_fields(const Arguments& arguments, std::string_view command);
 
 }  // namespace transformers::cli

@@ -4,6 +4,9 @@
 
 #include "apps/cli/options.h"
 #include "transformers/base/strings.h"
+#include "transformers/checkpoint/sharded_writer.h"
+#include "transformers/checkpoint/weights_files.h"
+#include "transformers/config/config_file.h"
 
 namespace transformers::cli {
 
@@ -21,7 +24,7 @@ Device parse_device(const Json& value, const std::string& where) {
 }
 
 Device parse_device(const std::string& text) {
-  const bool is_number = !text.empty() && text.size() < 10 && text.find_first_not_of("0123456789") == std::string::npos;
+  const bool is_number = text.size() < 10 && is_digits(text);
   return is_number ? Device(int64_t{std::stoll(text)}) : Device(text);
 }
 
@@ -38,9 +41,7 @@ DeviceMapArg parse_device_map(const std::string& text) {
     }
     return map;
   }
-  constexpr int64_t kMostBytes = 16 << 20;
-  const auto json = Json::parse_file(text, kMostBytes);
-  if (!json.is_object()) throw ValueError(str(text, ": a device map is an object of modules and devices"));
+  const auto json = read_config_file(text);
   DeviceMap map;
   for (const auto& [module, device] : json.as_object()) map.set(module, parse_device(device, text));
   return map;
@@ -85,14 +86,6 @@ void refuse_missing_weights(const PreTrainedModel& model, const LoadingInfo& inf
                        ", which would be random; choose a model with a language model head"));
 }
 
-// Reads the config once, for the choice of the class and for loading.
-std::shared_ptr<PretrainedConfig> read_config(const Arguments& arguments, FromPretrainedOptions& options) {
-  const auto config = AutoConfig::from_pretrained(arguments.positional.front(), options);
-  options.config = config;
-  options.kwargs = Json::object();  // the commands set fields of the config only: it has them now
-  return config;
-}
-
 // Of a folder every file; of a model that is one file, that and its config.
 std::vector<std::filesystem::path> files_of_model(const Arguments& arguments) {
   std::error_code ignored;
@@ -108,15 +101,12 @@ std::vector<std::filesystem::path> files_of_model(const Arguments& arguments) {
 void take_other_frameworks(const Arguments& arguments, FromPretrainedOptions& options) {
   const auto folder = std::filesystem::path(arguments.positional.front()) / options.subfolder;
   std::error_code ignored;
-  bool has_own = false;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
-    const auto name = entry.path().filename().native();
-    has_own |= name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".gguf");
-    options.from_tf |= name.starts_with("tf_model") || name == "model.ckpt.index";
-    options.from_flax |= name.starts_with("flax_model");
+  for (const auto& row : weights_names()) {
+    if (row.is_adapter || !std::filesystem::exists(folder / with_variant(row.file, options.variant), ignored)) continue;
+    options.from_tf = row.format == "keras" || row.format == "tf_bundle";
+    options.from_flax = row.format == "flax";
+    return;
   }
-  options.from_tf &= !has_own;
-  options.from_flax &= !has_own && !options.from_tf;
 }
 
 }  // namespace
@@ -160,6 +150,13 @@ void refuse_files_of_model(const Arguments& arguments, std::initializer_list<con
       if (std::filesystem::equivalent(own, file, ignored))
         throw ValueError(str("--", option, " is ", file, ", a file of the model that is loaded; name another"));
   }
+}
+
+std::shared_ptr<PretrainedConfig> read_config(const Arguments& arguments, FromPretrainedOptions& options) {
+  const auto config = AutoConfig::from_pretrained(arguments.positional.front(), options);
+  options.config = config;
+  options.kwargs = Json::object();  // the commands set fields of the config only: it has them now
+  return config;
 }
 
 LoadResult<PreTrainedModel> load_model(const Arguments& arguments, FromPretrainedOptions options) {

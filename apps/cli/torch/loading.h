@@ -12,6 +12,9 @@ namespace transformers::cli {
 /// Throws ValueError when one of `options` names a file of the command's MODEL, or what no file can be written to.
 void refuse_files_of_model(const Arguments& arguments, std::initializer_list<const char*> options);
 
+/// The config of the command's MODEL, read once for the choice of the class and for loading: `options` has it then.
+[[nodiscard]] std::shared_ptr<PretrainedConfig> read_config(const Arguments& arguments, FromPretrainedOptions& options);
+
 /// Loads the command's MODEL as --class says, else as the first of its `architectures`.
 [[nodiscard]] LoadResult<PreTrainedModel> load_model(const Arguments& arguments, FromPretrainedOptions options);
 
