@@ -135,7 +135,7 @@ class Parser {
   // The word after an option, unless that is plainly the next option.
   std::string next_value(const Option& option) {
     const bool is_there = next_ < words_.size();
-    const auto next = is_there ? words_[next_] : std::string();
+    auto next = is_there ? words_[next_] : std::string();
     if (!is_there || (next.starts_with("--") && find_option(groups_, next.substr(2, next.find('=') - 2))))
       throw UsageError(str("--", option.name, " needs a value: --", option.name, " ", option.placeholder),
                        help_hint(command_));

@@ -148,7 +148,7 @@ bool input_is_ready() { return input().is_ready(); }
 
 std::string printable_line(std::string_view text) {
   constexpr size_t kMost = 1000, kTail = 250;  // the end often says what to do
-  const auto line = escaped(text);
+  auto line = escaped(text);
   if (line.size() <= kMost) return line;
   const auto begins_character = [&](size_t at) { return (static_cast<unsigned char>(line[at]) & 0xc0) != 0x80; };
   size_t head_end = kMost - kTail, tail = line.size() - kTail;

@@ -166,7 +166,7 @@ class Generation {
 
   // (batch, vocab) scores that the next token is chosen by.
   at::Tensor score(const ModelOutput& output) {
-    const auto logits = output.logits.select(1, -1);
+    auto logits = output.logits.select(1, -1);
     if (processors_.empty() && !does_sample_ && !keeps_scores_ && !keeps_logits_) return logits;
     auto scores = logits.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
     if (keeps_logits_) result_.logits.push_back(processors_.empty() ? scores : scores.clone());
@@ -179,7 +179,7 @@ class Generation {
   // (batch)
   at::Tensor choose(const at::Tensor& scores) {
     if (!does_sample_) {
-      const auto best = scores.argmax(-1);
+      auto best = scores.argmax(-1);
       const auto score = scores.gather(-1, best.unsqueeze(-1));
       if (score.isnan().logical_or_(score.eq(-std::numeric_limits<double>::infinity())).any().item<bool>())
         refuse_scores();

@@ -23,7 +23,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // at::scaled_dot_product_attention aligns its own causal mask with the first key and takes no second mask beside it.
 static at::Tensor causal_mask(const at::Tensor& q, int64_t keys, const at::Tensor& mask) {
   const int64_t seq = q.size(2);
-  const at::Tensor hidden = at::full({seq, keys}, -kInfinity, q.options()).triu(keys - seq + 1);
+  at::Tensor hidden = at::full({seq, keys}, -kInfinity, q.options()).triu(keys - seq + 1);
   if (!mask.defined()) return hidden;
   if (mask.scalar_type() == at::kBool) return hidden.masked_fill(mask.logical_not(), -kInfinity);
   return mask + hidden;

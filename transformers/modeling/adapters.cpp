@@ -151,7 +151,7 @@ void apply_adapters(PreTrainedModel& model, AdapterState& state) {
 
 void set_trainable(PreTrainedModel& model, const AdapterState& state, const std::string& adapter, bool is_trainable) {
   visit_tensors(model, adapter, state.adapters.at(adapter),
-                [&](const std::string&, const std::string&, at::Tensor tensor) {
+                [&](const std::string&, const std::string&, const at::Tensor& tensor) {
                   if (at::isFloatingType(tensor.scalar_type())) tensor.set_requires_grad(is_trainable);
                 });
 }

@@ -162,7 +162,7 @@ LoadingInfo AdapterAttacher::read(const CheckpointReader& reader, bool ignore_mi
 
 // The parameter of the model that decides type and device; one that is offloaded computes on the main device.
 at::Tensor AdapterAttacher::own_weight(const Slot& slot) const {
-  const auto weight = own_.at(dotted(slot.path, slot.row ? std::string("weight") : slot.parameter));
+  auto weight = own_.at(dotted(slot.path, slot.row ? std::string("weight") : slot.parameter));
   if (!weight.is_meta() || !model_.dispatch) return weight;
   return at::empty({0}, weight.options().device(model_.dispatch->main_device()));
 }
