@@ -2,9 +2,17 @@
 # used instead when CMAKE_PREFIX_PATH or Torch_DIR names it.
 set(TRANSFORMERS_LIBTORCH_VERSION 2.13)
 
+# Its configuration warns of a profiler that the wheel does not have.
+set(transformers_log_level "${CMAKE_MESSAGE_LOG_LEVEL}")
+set(CMAKE_MESSAGE_LOG_LEVEL ERROR)
 find_package(Torch CONFIG QUIET)
 if(NOT Torch_FOUND)
   find_package(Torch CONFIG QUIET PATHS ${PROJECT_SOURCE_DIR}/third_party/libtorch NO_DEFAULT_PATH)
+endif()
+if(transformers_log_level)
+  set(CMAKE_MESSAGE_LOG_LEVEL "${transformers_log_level}")
+else()
+  unset(CMAKE_MESSAGE_LOG_LEVEL)
 endif()
 if(NOT Torch_FOUND)
   message(FATAL_ERROR "libtorch ${TRANSFORMERS_LIBTORCH_VERSION} was not found: run script/bootstrap, or name yours with "

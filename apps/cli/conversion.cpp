@@ -62,6 +62,9 @@ ConvertReport run_conversion(const Arguments& arguments, ConvertOptions options)
     throw UsageError(error.what());
   }
   const auto snapshot = snapshot_of(arguments);
+  if (std::error_code ignored; fs::equivalent(arguments.positional[0], arguments.positional[1], ignored) &&
+                               fs::is_regular_file(arguments.positional[0], ignored))
+    throw UsageError("SRC and DST are the same file; a copy does not replace what it was made from");
   const auto source = snapshot.weights_file.empty() ? snapshot.folder : snapshot.weights_file;
   if (snapshot.remote && snapshot.weights_file.empty()) {
     snapshot.fetch_texts();
@@ -70,7 +73,10 @@ ConvertReport run_conversion(const Arguments& arguments, ConvertOptions options)
   // A snapshot in the cache is called by its commit; the user's name for it says more.
   const auto given = fs::path(snapshot.source).lexically_normal();
   options.name = snapshot.remote ? given.filename() : given.stem();
-  if (fs::is_directory(snapshot.source)) options.name = fs::absolute(source).lexically_normal().filename();
+  if (fs::is_directory(snapshot.source)) {
+    const auto named = fs::absolute(source).lexically_normal();
+    options.name = fs::is_directory(source) ? named.filename() : named.stem();
+  }
   if (source.extension() == ".gguf" && options.to != "gguf")
     options.add_files = [source](const fs::path& folder) { add_tokenizer(source, folder); };
   // Ctrl-C unwinds, so that no partial folder stays; the second ends at once.

@@ -19,7 +19,7 @@ constinit const Command device_map_command{
     .usage = "MODEL [--device-map auto] [--max-memory 0=1GiB,cpu=8GiB]",
     .details =
         "Prints each module with its device, and the bytes on each device. --json prints one document: "
-        "{\"device_map\", \"bytes\"}; its \"device_map\" in a file is what --device-map of the other commands takes.",
+        "{\"device_map\", \"bytes\"}; a file of it is what --device-map of the other commands takes.",
     .least_positional = 1,
     .most_positional = 1,
     .options = options,

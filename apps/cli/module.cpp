@@ -27,6 +27,8 @@ fs::path module_file() {
                     ": not found; this command needs it, it holds what runs on libtorch"));
 }
 
+constexpr const char* kSpins = "1000";
+
 // The OpenMP runtime complains about it in lines of its own, and takes what it likes.
 void check_thread_variable() {
   constexpr const char* kName = "OMP_NUM_THREADS";
@@ -41,10 +43,17 @@ void check_thread_variable() {
   ::unsetenv(kName);
 }
 
+// Threads that wait for each other spin for milliseconds, as libgomp would have it. Where anything else wants the
+// cores, they keep it from working, and generation takes ten times as long; a short spin costs next to nothing.
+void set_spinning() {
+  if (environment("OMP_WAIT_POLICY").empty()) ::setenv("GOMP_SPINCOUNT", kSpins, /*overwrite=*/0);
+}
+
 }  // namespace
 
 int run_in_module(std::string_view name, const Arguments& arguments) {
   check_thread_variable();
+  set_spinning();
   const auto file = module_file();
   void* module = dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL);  // stays open: libtorch does not unload
   if (!module) throw OSError(str(file, ": cannot be opened: ", dlerror()));

@@ -56,7 +56,9 @@ int run(const Arguments& arguments) {
   const auto type = arguments.find("type");
   if (!type) throw UsageError("--type is missing", "transformers-cpp quantize --help");
   const bool is_int8 = *type == "int8";
-  if (folder_of(arguments.positional[0]) == folder_of(arguments.positional[1]) && is_int8)
+  std::error_code ignored;
+  const bool names_folder = std::filesystem::is_directory(arguments.positional[1], ignored);
+  if (folder_of(arguments.positional[0]) == folder_of(arguments.positional[1]) && (is_int8 || names_folder))
     throw UsageError("MODEL and DST are in one folder; a quantised copy does not replace what it was made from");
   const auto report =
       run_conversion(arguments, {.to = is_int8 ? "safetensors" : "gguf", .quantize = *type, .measure_error = true});

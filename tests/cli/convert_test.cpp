@@ -51,6 +51,7 @@ TEST(ConvertCommand, TellsWrongWordsFromWorkThatFailed) {
                             {"convert", source, target, "--to", "gguf", "--dtype", "float16", "--quantize", "q8_0"},
                             {"quantize", source, target},
                             {"quantize", source, source, "--type", "int8"},
+                            {"quantize", source, source, "--type", "q8_0"},
                             {"quantize", source, source + "/model.safetensors", "--type", "int8"},
                             {"quantize", source + "/model.safetensors", source, "--type", "int8"},
                             {"quantize", source, target, "--type", "q9_9"},

@@ -234,7 +234,7 @@ at::Tensor SentenceTransformer::encode(std::span<const std::string> sentences, c
   const auto encodings =
       (*tokenizer_)(std::span<const std::string>(texts), {.truncation = true, .max_length = max_seq_length_});
   const auto order = by_length(encodings);
-  const auto result = at::empty({static_cast<int64_t>(texts.size()), size()}, at::kFloat);
+  auto result = at::empty({static_cast<int64_t>(texts.size()), size()}, at::kFloat);
   for (size_t begin = 0; begin < order.size(); begin += static_cast<size_t>(options.batch_size)) {
     const auto count = std::min(static_cast<size_t>(options.batch_size), order.size() - begin);
     std::vector<const Encoding*> batch;

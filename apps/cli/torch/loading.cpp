@@ -41,7 +41,9 @@ DeviceMapArg parse_device_map(const std::string& text) {
     }
     return map;
   }
-  const auto json = read_config_file(text);
+  auto json = read_config_file(text);
+  // What the command device-map prints has the map inside.
+  if (const auto* map = json.find("device_map"); map && map->is_object()) json = Json(*map);
   DeviceMap map;
   for (const auto& [module, device] : json.as_object()) map.set(module, parse_device(device, text));
   return map;
