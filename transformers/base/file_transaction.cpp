@@ -142,7 +142,7 @@ FileTransaction::~FileTransaction() {
 
 fs::path FileTransaction::stage(std::string_view name) {
   check_path(name);
-  const auto path = private_ / name;
+  auto path = private_ / name;
   for (auto part = name.find('/'); part != std::string_view::npos; part = name.find('/', part + 1)) {
     const std::string parent(name.substr(0, part));
     if (std::error_code ignored;

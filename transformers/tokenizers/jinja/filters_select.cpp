@@ -47,7 +47,7 @@ std::shared_ptr<Source> make_source(Call& c) {
   return std::make_shared<Source>(Source{Cursor(c.in, c.self), c.raw});
 }
 
-Value map_attribute(Call& c, std::shared_ptr<Source> source) {
+Value map_attribute(Call& c, const std::shared_ptr<Source>& source) {
   Value attribute, other;
   for (const auto& [name, value] : c.raw.keyword) {
     if (name != "attribute" && name != "default") c.in.fail(str("'map' has no keyword argument ", quote(name)));
@@ -70,7 +70,7 @@ bool has_keyword(const CallValues& arguments, std::string_view wanted) {
 Value map(Call& c) {
   if (!truth(c.in, c.self)) return nothing(c);
   auto source = make_source(c);
-  if (c.raw.positional.empty() && has_keyword(c.raw, "attribute")) return map_attribute(c, std::move(source));
+  if (c.raw.positional.empty() && has_keyword(c.raw, "attribute")) return map_attribute(c, source);
   if (c.raw.positional.empty() || !c.raw.positional[0].is_string()) c.in.fail("'map' needs the name of a filter");
   const std::string name = c.raw.positional[0].text();
   source->arguments.positional.erase(source->arguments.positional.begin());

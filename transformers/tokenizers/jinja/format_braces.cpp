@@ -71,7 +71,7 @@ std::string format_text(Interpreter& in, const Value& value, const NumberFormat&
   return pad(in, "", std::move(text), format, '<');
 }
 
-std::string format_integer(Interpreter& in, const Value& value, NumberFormat format) {
+std::string format_integer(Interpreter& in, const Value& value, const NumberFormat& format) {
   constexpr std::string_view kFloatTypes = "eEfFgG%";
   const bool negative = value.integer() < 0;
   const auto magnitude = negative ? 0 - static_cast<uint64_t>(value.integer()) : static_cast<uint64_t>(value.integer());

@@ -71,7 +71,7 @@ SharedBytes owned(Bytes bytes) {
 
 SharedBytes convert_for_gguf(const CheckpointReader& source, const CheckpointEntry& entry, const GgufTarget& target,
                              DataType dtype) {
-  const auto data = undone(source.bytes(entry), entry, target);
+  auto data = undone(source.bytes(entry), entry, target);
   if (entry.dtype == dtype) return data;
   try {
     return owned(
