@@ -51,6 +51,7 @@ Json prepared_messages(const Json& messages) {
 
 std::vector<std::string> names_of(const std::map<std::string, std::string>& templates) {
   std::vector<std::string> names;
+  names.reserve(templates.size());
   for (const auto& [name, text] : templates) names.push_back(name);
   return names;
 }

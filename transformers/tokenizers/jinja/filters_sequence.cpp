@@ -75,6 +75,7 @@ void sort_keyed(Interpreter& in, std::vector<Keyed>& rows, bool reverse, KeyOrde
 
 Value take_items(Interpreter& in, std::vector<Keyed>& rows) {
   std::vector<Value> items;
+  items.reserve(rows.size());
   for (auto& row : rows) items.push_back(std::move(row.item));
   return in.list(std::move(items));
 }

@@ -108,7 +108,7 @@ Value lipsum(Call& c) { c.in.fail("lipsum is not supported: it makes random text
 
 Value cycler_next(Call& c) {
   auto& cycler = c.self.as<CyclerObject>();
-  const Value value = cycler.items[cycler.at];
+  Value value = cycler.items[cycler.at];
   cycler.at = (cycler.at + 1) % cycler.items.size();
   return value;
 }

@@ -69,7 +69,7 @@ Value test_sameas(Call& c) {
   switch (a.kind()) {
     case Kind::Undefined: return Value(a.origin() == b.origin());
     case Kind::None: return Value(true);
-    case Kind::Bool: return Value(a.integer() == b.integer());
+    case Kind::Bool:
     case Kind::Int: return Value(a.integer() == b.integer());
     case Kind::Float: return Value(a.number() == b.number());
     case Kind::String: return Value(a.text() == b.text());
