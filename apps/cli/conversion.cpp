@@ -26,13 +26,6 @@ void add_tokenizer(const fs::path& gguf, const fs::path& folder) {
   }
 }
 
-// Where the files of one conversion are: the destination, or its folder when it is a file.
-fs::path folder_of(const Arguments& arguments) {
-  const fs::path destination = arguments.positional[1];
-  std::error_code ignored;
-  return fs::is_directory(destination, ignored) ? destination : destination.parent_path();
-}
-
 int64_t shard_size(const std::string& text) {
   try {
     return parse_size(text);
@@ -42,6 +35,11 @@ int64_t shard_size(const std::string& text) {
 }
 
 }  // namespace
+
+fs::path folder_of(const fs::path& name) {
+  std::error_code ignored;
+  return fs::is_directory(name, ignored) ? name : name.parent_path();
+}
 
 OptionGroup source_options() {
   auto group = hub_options();
@@ -88,7 +86,7 @@ ConvertReport run_conversion(const Arguments& arguments, ConvertOptions options)
 
 Json::Object json_of(const Arguments& arguments, const ConvertReport& report) {
   Json files = Json::list(), dropped = Json::list();
-  for (const auto& file : report.files) files.push_back((folder_of(arguments) / file).native());
+  for (const auto& file : report.files) files.push_back((folder_of(arguments.positional[1]) / file).native());
   for (const auto& key : report.dropped) dropped.push_back(key);
   return {{"files", std::move(files)},
           {"left_out", std::move(dropped)},
@@ -98,7 +96,7 @@ Json::Object json_of(const Arguments& arguments, const ConvertReport& report) {
 }
 
 void print_files(const Arguments& arguments, const ConvertReport& report) {
-  for (const auto& file : report.files) write_out(str((folder_of(arguments) / file).native(), "\n"));
+  for (const auto& file : report.files) write_out(str((folder_of(arguments.positional[1]) / file).native(), "\n"));
   if (!report.dropped.empty())
     write_out(str("left out, as others hold them or nobody needs them: ",
                   printable_line(join(fold_names(report.dropped), ", ")), "\n"));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <filesystem>
+
 #include "apps/cli/options.h"
 #include "transformers/mapping/convert.h"
 
@@ -7,6 +9,9 @@ namespace transformers::cli {
 
 /// The hub options of a command that writes weights too: --variant names those, --source-variant what is read.
 [[nodiscard]] OptionGroup source_options();
+
+/// The folder that `name` is, or that the file of that name lies in.
+[[nodiscard]] std::filesystem::path folder_of(const std::filesystem::path& name);
 
 /// Converts the first positional argument to the second with what the command line says of source, variant and
 /// shards, showing a bar; fills in the tokenizer of a GGUF file.

@@ -45,20 +45,20 @@ Json tensors_of(const ConvertReport& report) {
   return tensors;
 }
 
-// What a name stands for, or the folder that the file so called is in.
-std::filesystem::path folder_of(const std::filesystem::path& name) {
+// A folder that is not there yet holds nothing that could be replaced; int8 beside the weights would be taken for them.
+bool replaces_model(const std::filesystem::path& model, const std::filesystem::path& destination, bool is_int8) {
+  namespace fs = std::filesystem;
   std::error_code ignored;
-  const auto path = std::filesystem::weakly_canonical(name, ignored);
-  return std::filesystem::is_directory(path, ignored) ? path : path.parent_path();
+  const bool is_folder = fs::is_directory(destination, ignored);
+  if (!is_folder && (!is_int8 || destination.extension() != ".safetensors")) return false;
+  return folder_of(fs::weakly_canonical(model, ignored)) == folder_of(fs::weakly_canonical(destination, ignored));
 }
 
 int run(const Arguments& arguments) {
   const auto type = arguments.find("type");
   if (!type) throw UsageError("--type is missing", "transformers-cpp quantize --help");
   const bool is_int8 = *type == "int8";
-  std::error_code ignored;
-  const bool names_folder = std::filesystem::is_directory(arguments.positional[1], ignored);
-  if (folder_of(arguments.positional[0]) == folder_of(arguments.positional[1]) && (is_int8 || names_folder))
+  if (replaces_model(arguments.positional[0], arguments.positional[1], is_int8))
     throw UsageError("MODEL and DST are in one folder; a quantised copy does not replace what it was made from");
   const auto report =
       run_conversion(arguments, {.to = is_int8 ? "safetensors" : "gguf", .quantize = *type, .measure_error = true});

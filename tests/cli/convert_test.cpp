@@ -173,6 +173,17 @@ TEST(Inspect, VerifiesTheConfigAgainstTheShapes) {
                              HasSubstr("'num_hidden_layers' is 7"), HasSubstr("have 2 layers")));
 }
 
+TEST(QuantizeCommand, WritesANewFolderBesideTheModel) {
+  const TemporaryFolder folder;
+  fs::copy_file(test_data("formats/bert/pytorch") / "model.safetensors", folder.path() / "model.safetensors");
+  fs::copy_file(test_data("formats/bert/pytorch") / "config.json", folder.path() / "config.json");
+  for (const auto& model : {folder.file("model.safetensors"), folder.path().string()}) {
+    const auto run = run_program({"quantize", model, folder.file("int8"), "--type", "int8"});
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_EQ(fs::remove_all(folder.path() / "int8"), 3u) << "the folder, the weights and their config";
+  }
+}
+
 TEST(Inspect, VerifiesWhatStandsBesideTheWeights) {
   const TemporaryFolder folder;
   const auto source = test_data("formats/bert/pytorch");
