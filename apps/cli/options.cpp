@@ -37,8 +37,7 @@ FieldKind kind_of(const ConfigField& field) {
 // A few words on the fields that people set by hand; the others are told by their names.
 std::string help_of(std::string_view name) {
   if (find_unsupported_field(name)) return "not part of this version";
-  if (name.starts_with("output_") || name == "return_dict_in_generate")
-    return "no effect here: ids and texts are printed";
+  if (is_output_field(name)) return "no effect here: ids and texts are printed";
   constexpr std::pair<std::string_view, std::string_view> known[] = {
       {"max_new_tokens", "most tokens to add; default: the model's generation_config.json, else 20"},
       {"max_length", "most tokens, prompt included"},
@@ -149,6 +148,8 @@ OptionGroup without(OptionGroup group, std::initializer_list<std::string_view> n
   });
   return group;
 }
+
+bool is_output_field(std::string_view name) { return name.starts_with("output_") || name == "return_dict_in_generate"; }
 
 OptionGroup generation_options() {
   OptionGroup group{.title = "Generation (fields of GenerationConfig; default: the model's generation_config.json)",

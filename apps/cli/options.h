@@ -15,6 +15,8 @@ namespace transformers::cli {
 [[nodiscard]] OptionGroup loading_options();
 /// `group` but for the options of these names: those that a command has no use for.
 [[nodiscard]] OptionGroup without(OptionGroup group, std::initializer_list<std::string_view> names);
+/// Whether a field of GenerationConfig asks for tensors beside the ids: the commands print ids and texts.
+[[nodiscard]] bool is_output_field(std::string_view name);
 /// Every field of GenerationConfig, and --seed.
 [[nodiscard]] OptionGroup generation_options();
 

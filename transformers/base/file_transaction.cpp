@@ -78,12 +78,20 @@ void move_into(const fs::path& from, const fs::path& to) {
       if (::mkdir(target.c_str(), 0777) != 0 && !is_real_folder(target))
         fail(target, "an interrupted save cannot be finished");
       move_into(source, target);
+      sync_folder(target);
       (void)::rmdir(source.c_str());
     } else if (::rename(source.c_str(), target.c_str()) != 0 && errno != ENOENT) {
       fail(target, "an interrupted save cannot be finished");
     }
   }
-  sync_folder(to);
+}
+
+void sync_folders_in(const fs::path& folder) {
+  for (const auto& name : names_in(folder)) {
+    if (!is_real_folder(folder / name)) continue;
+    sync_folders_in(folder / name);
+    sync_folder(folder / name);
+  }
 }
 
 // Idempotent: a second process, or a second try, finds less to do and ends in the same place.
@@ -163,8 +171,7 @@ void FileTransaction::commit() {
   for (const auto& name : removed_)
     if (std::error_code code; !fs::exists(private_ / name, code)) removals += name + '\0';
   if (!removals.empty()) write_text_atomic(private_ / kRemovals, removals);
-  for (const auto& name : names_in(private_))
-    if (is_real_folder(private_ / name)) sync_folder(private_ / name);
+  sync_folders_in(private_);
   if (lock_ >= 0 && ::fsync(lock_) != 0 && errno != EINVAL) fail(folder_, "cannot be synced, the old files are kept");
   const LockedFolder lock(folder_, LOCK_EX);
   // Another process may have committed since, and died.

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace transformers {
 
@@ -16,5 +18,11 @@ struct Finding {
   std::string key = {};  // of the tensor that it is about; empty when about the file
   std::string message = {};
 };
+
+/// By file; what is found in one keeps its order.
+inline void sort_by_file(std::vector<Finding>& findings) {
+  std::stable_sort(findings.begin(), findings.end(),
+                   [](const Finding& a, const Finding& b) { return a.file < b.file; });
+}
 
 }  // namespace transformers

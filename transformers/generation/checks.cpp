@@ -31,7 +31,8 @@ void check_numbers(const GenerationConfig& config) {
   }
 }
 
-void check_memory(std::string_view field, int64_t value, double size_bytes) {
+void check_memory(const at::Device& device, std::string_view field, int64_t value, double size_bytes) {
+  if (!device.is_cpu()) return;
   const auto memory = available_memory_bytes();
   if (size_bytes <= static_cast<double>(memory)) return;
   constexpr double kMost = 9e18;

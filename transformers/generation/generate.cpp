@@ -133,8 +133,7 @@ class Generation {
 
   void check_static_cache(int64_t length) const {
     const auto rows = static_cast<double>(plan_.prompt.size(0));
-    if (!plan_.device.is_cpu()) return;
-    detail::check_memory("the length of a static cache", length,
+    detail::check_memory(plan_.device, "the length of a static cache", length,
                          static_cast<double>(length) * rows * detail::cache_bytes_per_token(model_));
   }
 

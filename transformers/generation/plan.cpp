@@ -241,8 +241,8 @@ class Planner {
     if (count == 1) return;
     const auto vocab = static_cast<double>(vocab_size(model_).value_or(1));
     const double row_bytes = vocab * 4 + static_cast<double>(plan_.prompt.size(1)) * cache_bytes_per_token(model_);
-    if (plan_.device.is_cpu())
-      check_memory("num_return_sequences", count, static_cast<double>(count) * static_cast<double>(batch_) * row_bytes);
+    check_memory(plan_.device, "num_return_sequences", count,
+                 static_cast<double>(count) * static_cast<double>(batch_) * row_bytes);
     const auto repeat = [&](at::Tensor& tensor) {
       if (tensor.defined() && tensor.dim() > 0) tensor = tensor.repeat_interleave(count, 0);
     };

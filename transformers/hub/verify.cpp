@@ -1,6 +1,5 @@
 #include "transformers/hub/verify.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <optional>
@@ -97,8 +96,7 @@ class Verifier {
   }
 
   std::vector<Finding> finish() {
-    std::stable_sort(findings_.begin(), findings_.end(),
-                     [](const Finding& a, const Finding& b) { return a.file < b.file; });
+    sort_by_file(findings_);
     return std::move(findings_);
   }
 

@@ -31,14 +31,13 @@ void check(const Json& fields) {
   static_cast<void>(make_logits_processors({.config = config, .eos = {0}}));
 }
 
-// The commands print ids and texts.
 void drop_outputs(Json& fields) {
-  for (const auto* name :
-       {"output_attentions", "output_hidden_states", "output_scores", "output_logits", "return_dict_in_generate"})
-    if (fields.get(name, false)) {
-      logging::warning(str("--", replace_all(name, "_", "-"), " has no effect: only ids and texts are printed"));
-      fields.erase(name);
-    }
+  std::erase_if(fields.as_object(), [](const auto& item) {
+    const auto& [name, value] = item;
+    if (!is_output_field(name) || value != Json(true)) return false;
+    logging::warning(str("--", replace_all(name, "_", "-"), " has no effect: only ids and texts are printed"));
+    return true;
+  });
 }
 
 }  // namespace
